@@ -13,10 +13,7 @@ pub struct Deadline {
 
 impl Deadline {
     /// No deadline.
-    pub const NONE: Self = Self {
-        soft: Instant::MAX,
-        hard: Instant::MAX,
-    };
+    pub const NONE: Self = Self { soft: Instant::MAX, hard: Instant::MAX };
 
     /// Answer by `at`, and be dropped at `at`.
     pub const fn at(at: Instant) -> Self {
@@ -44,11 +41,7 @@ pub struct Context {
 impl Context {
     /// A first attempt without a deadline.
     pub const fn new(request_id: RequestId) -> Self {
-        Self {
-            request_id,
-            attempt: 0,
-            deadline: Deadline::NONE,
-        }
+        Self { request_id, attempt: 0, deadline: Deadline::NONE }
     }
 
     /// The same with another deadline.

@@ -74,11 +74,7 @@ impl Invocation {
         payload: impl Into<crate::Body>,
     ) -> Self {
         Self {
-            target: Target::Named {
-                account,
-                function,
-                qualifier: Qualifier::default(),
-            },
+            target: Target::Named { account, function, qualifier: Qualifier::default() },
             kind: InvocationKind::Event,
             client_ip: None,
             log: LogType::None,
@@ -122,10 +118,6 @@ pub struct Reply {
 impl Reply {
     /// A success.
     pub fn new(response: Response) -> Self {
-        Self {
-            response,
-            failure: None,
-            report: Report::default(),
-        }
+        Self { response, failure: None, report: Report::default() }
     }
 }

@@ -133,9 +133,8 @@ const MB: u64 = 1024 * KB;
 const GB: u64 = 1024 * MB;
 
 /// FunctionGraph's memory classes, MB (`functiongraph-lambda.md` A1).
-const GRAPH_MEMORY_MB: &[u32] = &[
-    128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 8192, 10_240,
-];
+const GRAPH_MEMORY_MB: &[u32] =
+    &[128, 256, 512, 768, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 8192, 10_240];
 
 impl Limits {
     /// Alibaba Cloud Function Compute.

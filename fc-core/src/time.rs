@@ -45,10 +45,7 @@ impl Add<Duration> for Instant {
 
     /// Saturates at [`Instant::MAX`].
     fn add(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -63,11 +60,7 @@ impl Sub for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::MAX {
-            f.write_str("never")
-        } else {
-            self.since_origin().fmt(f)
-        }
+        if *self == Self::MAX { f.write_str("never") } else { self.since_origin().fmt(f) }
     }
 }
 

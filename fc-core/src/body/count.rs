@@ -19,9 +19,7 @@ pub struct Overrun(Option<Arc<AtomicBool>>);
 impl Overrun {
     /// Whether the limit was passed.
     pub fn happened(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|flag| flag.load(Ordering::Acquire))
+        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Acquire))
     }
 }
 
@@ -60,10 +58,7 @@ impl Body {
 }
 
 fn over(field: &str, limit: u64, length: u64, kind: ErrorKind) -> Error {
-    Error::new(
-        kind,
-        format!("{field}: {length} bytes is over the limit of {limit}"),
-    )
+    Error::new(kind, format!("{field}: {length} bytes is over the limit of {limit}"))
 }
 
 struct Counted {

@@ -68,10 +68,7 @@ enum Kind {
 
 impl Body {
     /// No bytes.
-    pub const EMPTY: Self = Self {
-        kind: Kind::Empty,
-        guard: None,
-    };
+    pub const EMPTY: Self = Self { kind: Kind::Empty, guard: None };
 
     /// A body that arrives frame by frame.
     ///
@@ -84,10 +81,7 @@ impl Body {
         if stream.is_end_stream() {
             return Self::EMPTY;
         }
-        Self {
-            kind: Kind::Stream(Box::pin(count::ErrorInto { stream })),
-            guard: None,
-        }
+        Self { kind: Kind::Stream(Box::pin(count::ErrorInto { stream })), guard: None }
     }
 
     /// Whether the bytes all lie in memory.
@@ -148,11 +142,7 @@ impl Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let ending = if self.is_in_memory() {
-            Ending::Complete
-        } else {
-            Ending::Aborted
-        };
+        let ending = if self.is_in_memory() { Ending::Complete } else { Ending::Aborted };
         self.end(ending);
     }
 }
@@ -233,14 +223,7 @@ impl From<()> for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self {
-            kind: if bytes.is_empty() {
-                Kind::Empty
-            } else {
-                Kind::Bytes(bytes)
-            },
-            guard: None,
-        }
+        Self { kind: if bytes.is_empty() { Kind::Empty } else { Kind::Bytes(bytes) }, guard: None }
     }
 }
 

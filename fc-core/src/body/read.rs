@@ -104,16 +104,11 @@ mod tests {
     }
 
     fn frames(sizes: &[usize]) -> Body {
-        Body::stream(Frames(
-            sizes.iter().map(|&n| Ok(Bytes::from(vec![7; n]))).collect(),
-        ))
+        Body::stream(Frames(sizes.iter().map(|&n| Ok(Bytes::from(vec![7; n]))).collect()))
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(future)
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
     proptest! {
@@ -150,15 +145,8 @@ mod tests {
     #[test]
     fn a_known_length_over_the_limit_is_refused_before_the_first_byte() {
         let refused = Body::from("four!").limited("body", 4, ErrorKind::InvalidArgument);
-        assert_eq!(
-            refused.unwrap_err().message(),
-            "body: 5 bytes is over the limit of 4"
-        );
-        assert!(
-            Body::from("four")
-                .limited("body", 4, ErrorKind::InvalidArgument)
-                .is_ok()
-        );
+        assert_eq!(refused.unwrap_err().message(), "body: 5 bytes is over the limit of 4");
+        assert!(Body::from("four").limited("body", 4, ErrorKind::InvalidArgument).is_ok());
     }
 
     #[test]
@@ -173,11 +161,8 @@ mod tests {
             drop(body);
             seen.lock().unwrap().clone()
         };
-        let failing = || {
-            Body::stream(Frames(
-                [Err(Error::internal("broken"))].into_iter().collect(),
-            ))
-        };
+        let failing =
+            || Body::stream(Frames([Err(Error::internal("broken"))].into_iter().collect()));
         assert_eq!(heard(&|| Body::EMPTY, 0), [Ending::Complete]);
         assert_eq!(heard(&|| Body::from("x"), 0), [Ending::Complete]);
         assert_eq!(heard(&|| Body::from("x"), 3), [Ending::Complete]);

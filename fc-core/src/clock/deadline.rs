@@ -36,12 +36,7 @@ impl std::fmt::Debug for SleepSlot {
 
 impl<'c, F> WithDeadline<'c, F> {
     pub(super) fn new(clock: &'c dyn Clock, at: Instant, future: F) -> Self {
-        Self {
-            clock,
-            at,
-            sleep: SleepSlot(None),
-            future,
-        }
+        Self { clock, at, sleep: SleepSlot(None), future }
     }
 }
 

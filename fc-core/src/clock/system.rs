@@ -22,9 +22,7 @@ const NEVER: Duration = Duration::from_secs(86_400 * 365 * 30);
 impl SystemClock {
     /// A clock whose origin is this moment.
     pub fn new() -> Self {
-        Self {
-            origin: std::time::Instant::now(),
-        }
+        Self { origin: std::time::Instant::now() }
     }
 
     /// The machine's instant that corresponds to `at`.
@@ -45,9 +43,7 @@ impl Clock for SystemClock {
     }
 
     fn wall(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_unix_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 

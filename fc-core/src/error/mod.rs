@@ -62,13 +62,7 @@ impl Error {
     /// An error of `kind` with that kind's blame and retry class.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         let (blame, retry) = (kind.blame(), kind.retry());
-        Self(Box::new(Repr {
-            kind,
-            message: message.into(),
-            blame,
-            retry,
-            source: None,
-        }))
+        Self(Box::new(Repr { kind, message: message.into(), blame, retry, source: None }))
     }
 
     /// `InvalidArgument` about one field.
@@ -78,10 +72,7 @@ impl Error {
 
     /// `InvalidArgument`: `field` has `value` `unit`, and `limit` is the most.
     pub fn over_limit(field: &str, unit: &str, limit: u64, value: u64) -> Self {
-        Self::invalid(
-            field,
-            format_args!("{value} {unit} is over the limit of {limit}"),
-        )
+        Self::invalid(field, format_args!("{value} {unit} is over the limit of {limit}"))
     }
 
     /// `InternalServerError`: the platform's fault.
@@ -91,10 +82,7 @@ impl Error {
 
     /// `FunctionNotFound` in the documented words.
     pub fn function_not_found(name: &str) -> Self {
-        Self::new(
-            ErrorKind::FunctionNotFound,
-            format!("function '{name}' does not exist"),
-        )
+        Self::new(ErrorKind::FunctionNotFound, format!("function '{name}' does not exist"))
     }
 
     /// With another retry class than the kind's own.
@@ -161,13 +149,7 @@ impl Error {
     /// An equal error for a second receiver. The source stays with the first.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        let Repr {
-            kind,
-            message,
-            blame,
-            retry,
-            ..
-        } = &*self.0;
+        let Repr { kind, message, blame, retry, .. } = &*self.0;
         Self(Box::new(Repr {
             kind: *kind,
             message: message.clone(),
@@ -181,9 +163,7 @@ impl Error {
     pub fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
         // An `io::Error` shows the source of what it wraps, and not what it wraps.
         let next = |error: &'e (dyn std::error::Error + 'static)| {
-            let wrapped = error
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref);
+            let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             match wrapped {
                 Some(wrapped) => Some(wrapped as &'e (dyn std::error::Error + 'static)),
                 None => error.source(),
@@ -202,14 +182,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {} ({:?}, {:?})",
-            self.code(),
-            self.0.message,
-            self.0.blame,
-            self.0.retry
-        )?;
+        write!(f, "{}: {} ({:?}, {:?})", self.code(), self.0.message, self.0.blame, self.0.retry)?;
         match &self.0.source {
             Some(source) => write!(f, ", from {source}"),
             None => Ok(()),
@@ -219,10 +192,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -238,9 +208,6 @@ mod tests {
     #[test]
     fn ours_is_found_inside_a_foreign_error() {
         let foreign = std::io::Error::other(Error::invalid("body", "too long"));
-        assert_eq!(
-            Error::find(&foreign).map(Error::code),
-            Some("InvalidArgument")
-        );
+        assert_eq!(Error::find(&foreign).map(Error::code), Some("InvalidArgument"));
     }
 }

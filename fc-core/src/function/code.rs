@@ -68,44 +68,20 @@ impl CodeRef {
         };
         match self {
             Self::Registered => Ok(()),
-            Self::Directory { unpacked_bytes, .. } => within(
-                "code.unpacked",
-                limits.code_unpacked_bytes_max,
-                *unpacked_bytes,
-            ),
-            Self::Inline {
-                packed_bytes,
-                unpacked_bytes,
-                ..
-            } => {
+            Self::Directory { unpacked_bytes, .. } => {
+                within("code.unpacked", limits.code_unpacked_bytes_max, *unpacked_bytes)
+            }
+            Self::Inline { packed_bytes, unpacked_bytes, .. } => {
                 within("code.zip_file", limits.code_inline_bytes_max, *packed_bytes)?;
-                within(
-                    "code.unpacked",
-                    limits.code_unpacked_bytes_max,
-                    *unpacked_bytes,
-                )
+                within("code.unpacked", limits.code_unpacked_bytes_max, *unpacked_bytes)
             }
-            Self::Stored {
-                packed_bytes,
-                unpacked_bytes,
-                ..
-            } => {
-                within(
-                    "code.oss_object",
-                    limits.code_packed_bytes_max,
-                    *packed_bytes,
-                )?;
-                within(
-                    "code.unpacked",
-                    limits.code_unpacked_bytes_max,
-                    *unpacked_bytes,
-                )
+            Self::Stored { packed_bytes, unpacked_bytes, .. } => {
+                within("code.oss_object", limits.code_packed_bytes_max, *packed_bytes)?;
+                within("code.unpacked", limits.code_unpacked_bytes_max, *unpacked_bytes)
             }
-            Self::Image { bytes, .. } => within(
-                "custom_container_config.image",
-                limits.image_bytes_max,
-                *bytes,
-            ),
+            Self::Image { bytes, .. } => {
+                within("custom_container_config.image", limits.image_bytes_max, *bytes)
+            }
         }
     }
 }
@@ -141,18 +117,12 @@ mod tests {
                 "code.oss_object",
             ),
             (
-                |bytes| CodeRef::Directory {
-                    path: PathBuf::new(),
-                    unpacked_bytes: bytes,
-                },
+                |bytes| CodeRef::Directory { path: PathBuf::new(), unpacked_bytes: bytes },
                 1_500 * MB,
                 "code.unpacked",
             ),
             (
-                |bytes| CodeRef::Image {
-                    reference: String::new(),
-                    bytes,
-                },
+                |bytes| CodeRef::Image { reference: String::new(), bytes },
                 10 * 1024 * MB,
                 "custom_container_config.image",
             ),
@@ -164,16 +134,8 @@ mod tests {
             assert_eq!(refused.code(), "EntityTooLarge");
             assert!(refused.message().starts_with(field), "{refused}");
         }
-        let bomb = CodeRef::Inline {
-            location: location(),
-            packed_bytes: 1,
-            unpacked_bytes: 1_501 * MB,
-        };
-        assert!(
-            bomb.validate(&limits)
-                .unwrap_err()
-                .message()
-                .starts_with("code.unpacked")
-        );
+        let bomb =
+            CodeRef::Inline { location: location(), packed_bytes: 1, unpacked_bytes: 1_501 * MB };
+        assert!(bomb.validate(&limits).unwrap_err().message().starts_with("code.unpacked"));
     }
 }

@@ -39,31 +39,23 @@ impl MethodSet {
     pub fn parse<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self> {
         let mut set = 0;
         for name in names {
-            let index = ALL
-                .iter()
-                .position(|method| method.as_str() == name)
-                .ok_or_else(|| {
-                    Error::invalid(
-                        "http_trigger.methods",
-                        format_args!("'{}' is none of {}", name.escape_debug(), Self::ALL),
-                    )
-                })?;
+            let index = ALL.iter().position(|method| method.as_str() == name).ok_or_else(|| {
+                Error::invalid(
+                    "http_trigger.methods",
+                    format_args!("'{}' is none of {}", name.escape_debug(), Self::ALL),
+                )
+            })?;
             set |= 1 << index;
         }
         if set == 0 {
-            return Err(Error::invalid(
-                "http_trigger.methods",
-                "must name at least one method",
-            ));
+            return Err(Error::invalid("http_trigger.methods", "must name at least one method"));
         }
         Ok(Self(set))
     }
 
     /// Whether `method` is enabled.
     pub fn contains(self, method: &Method) -> bool {
-        ALL.iter()
-            .position(|each| each == method)
-            .is_some_and(|index| self.0 & (1 << index) != 0)
+        ALL.iter().position(|each| each == method).is_some_and(|index| self.0 & (1 << index) != 0)
     }
 }
 

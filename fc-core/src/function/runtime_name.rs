@@ -67,10 +67,7 @@ impl RuntimeName {
             Self::Custom(12) => "custom.debian12",
             Self::Custom(_) => "custom",
             Self::CustomContainer => "custom-container",
-            Self::BuiltIn(index) => BUILT_IN
-                .get(usize::from(index))
-                .copied()
-                .unwrap_or("unknown"),
+            Self::BuiltIn(index) => BUILT_IN.get(usize::from(index)).copied().unwrap_or("unknown"),
         }
     }
 }

@@ -99,12 +99,7 @@ pub struct CustomRuntimeConfig {
 
 impl Default for CustomRuntimeConfig {
     fn default() -> Self {
-        Self {
-            command: Vec::new(),
-            args: Vec::new(),
-            port: 9000,
-            health_check_config: None,
-        }
+        Self { command: Vec::new(), args: Vec::new(), port: 9000, health_check_config: None }
     }
 }
 
@@ -162,10 +157,7 @@ pub struct HookConfig {
 
 impl Default for HookConfig {
     fn default() -> Self {
-        Self {
-            handler: String::new(),
-            timeout: 3,
-        }
+        Self { handler: String::new(), timeout: 3 }
     }
 }
 
@@ -197,9 +189,6 @@ pub struct HttpTriggerSpec {
 impl Default for HttpTriggerSpec {
     fn default() -> Self {
         let methods = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"];
-        Self {
-            methods: methods.map(String::from).into(),
-            auth_type: AuthType::Anonymous,
-        }
+        Self { methods: methods.map(String::from).into(), auth_type: AuthType::Anonymous }
     }
 }

@@ -12,54 +12,22 @@ impl FunctionSpec {
     /// `InvalidArgument` that names the first field that is wrong, its limit and its value.
     pub fn validate(&self, limits: &Limits) -> Result<()> {
         let name = FunctionName::new(&self.function_name)?;
-        chars(
-            "function_name",
-            name.as_str(),
-            limits.function_name_chars_max,
-        )?;
+        chars("function_name", name.as_str(), limits.function_name_chars_max)?;
         let runtime: RuntimeName = self.runtime.parse()?;
         if self.handler.is_empty() {
             return Err(Error::invalid("handler", "must not be empty"));
         }
         chars("handler", &self.handler, limits.handler_chars_max)?;
-        chars(
-            "description",
-            &self.description,
-            limits.description_chars_max,
-        )?;
+        chars("description", &self.description, limits.description_chars_max)?;
         self.resources(limits)?;
-        within(
-            "timeout",
-            "seconds",
-            limits.timeout_s_min,
-            limits.timeout_s_max,
-            self.timeout,
-        )?;
+        within("timeout", "seconds", limits.timeout_s_min, limits.timeout_s_max, self.timeout)?;
         let concurrency_max = limits.instance_concurrency_max;
-        within(
-            "instance_concurrency",
-            "requests",
-            1,
-            concurrency_max,
-            self.instance_concurrency,
-        )?;
+        within("instance_concurrency", "requests", 1, concurrency_max, self.instance_concurrency)?;
         if let Some(idle) = self.idle_timeout {
-            within(
-                "idle_timeout",
-                "seconds",
-                1,
-                limits.idle_timeout_s_max,
-                idle,
-            )?;
+            within("idle_timeout", "seconds", 1, limits.idle_timeout_s_max, idle)?;
         }
         if let Some(most) = self.instance_max {
-            within(
-                "instance_max",
-                "instances",
-                0,
-                limits.instances_per_function_max,
-                most,
-            )?;
+            within("instance_max", "instances", 0, limits.instances_per_function_max, most)?;
         }
         self.validate_environment(limits)?;
         self.validate_tags(limits)?;
@@ -72,13 +40,7 @@ impl FunctionSpec {
     /// The instance's size (QUO-5, QUO-6).
     pub(super) fn resources(&self, limits: &Limits) -> Result<Resources> {
         let memory_mb = self.memory_size;
-        within(
-            "memory_size",
-            "MB",
-            limits.memory_mb_min,
-            limits.memory_mb_max,
-            memory_mb,
-        )?;
+        within("memory_size", "MB", limits.memory_mb_min, limits.memory_mb_max, memory_mb)?;
         if !limits.memory_mb_classes.is_empty() {
             if !limits.memory_mb_classes.contains(&memory_mb) {
                 let classes = limits.memory_mb_classes;
@@ -100,11 +62,7 @@ impl FunctionSpec {
             let what = format!("{} MB is none of {choices:?}", self.disk_size);
             return Err(Error::invalid("disk_size", what));
         }
-        Ok(Resources {
-            cpu_milli,
-            memory_mb,
-            disk_mb: self.disk_size,
-        })
+        Ok(Resources { cpu_milli, memory_mb, disk_mb: self.disk_size })
     }
 
     fn cpu_milli(&self, limits: &Limits, gb_per_cpu: u32) -> Result<u32> {
@@ -124,10 +82,8 @@ impl FunctionSpec {
         }
         let milli = milli as u32;
         let memory = u64::from(self.memory_size) * 1000;
-        let (one, four) = (
-            u64::from(milli) * 1024,
-            u64::from(milli) * u64::from(gb_per_cpu) * 1024,
-        );
+        let (one, four) =
+            (u64::from(milli) * 1024, u64::from(milli) * u64::from(gb_per_cpu) * 1024);
         if !(one..=four).contains(&memory) {
             let what = format!(
                 "{} vCPU with memory_size {} MB is outside the ratio 1:1 to 1:{gb_per_cpu} (vCPU : GB)",
@@ -142,15 +98,8 @@ impl FunctionSpec {
         let mut total = 0;
         for (name, value) in &self.environment_variables {
             total += name.chars().count() + value.chars().count();
-            let starts = name
-                .bytes()
-                .next()
-                .is_some_and(|byte| byte.is_ascii_alphabetic());
-            if !starts
-                || !name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            {
+            let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+            if !starts || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
                 let what = format!(
                     "name '{}' must be letters, digits and '_' and start with a letter",
                     name.escape_debug()
@@ -169,12 +118,7 @@ impl FunctionSpec {
         let most = limits.environment_chars_max;
         if total > most as usize {
             let field = "environment_variables";
-            return Err(Error::over_limit(
-                field,
-                "characters",
-                u64::from(most),
-                total as u64,
-            ));
+            return Err(Error::over_limit(field, "characters", u64::from(most), total as u64));
         }
         Ok(())
     }
@@ -204,35 +148,18 @@ impl FunctionSpec {
         };
         let field = "custom_runtime_config";
         if runtime.kind() != RuntimeKind::Process {
-            return Err(Error::invalid(
-                field,
-                format_args!("is not for runtime '{runtime}'"),
-            ));
+            return Err(Error::invalid(field, format_args!("is not for runtime '{runtime}'")));
         }
         if config.port == 0 {
-            return Err(Error::invalid(
-                "custom_runtime_config.port",
-                "must be 1 to 65535",
-            ));
+            return Err(Error::invalid("custom_runtime_config.port", "must be 1 to 65535"));
         }
-        if config
-            .command
-            .iter()
-            .chain(&config.args)
-            .any(|word| word.contains('\0'))
-        {
+        if config.command.iter().chain(&config.args).any(|word| word.contains('\0')) {
             return Err(Error::invalid(field, "command and args must hold no NUL"));
         }
         if config.command.first().is_some_and(String::is_empty) {
-            return Err(Error::invalid(
-                "custom_runtime_config.command",
-                "must not be empty",
-            ));
+            return Err(Error::invalid("custom_runtime_config.command", "must not be empty"));
         }
-        config
-            .health_check_config
-            .as_ref()
-            .map_or(Ok(()), validate_health_check)
+        config.health_check_config.as_ref().map_or(Ok(()), validate_health_check)
     }
 
     fn validate_hooks(&self, limits: &Limits) -> Result<()> {
@@ -241,25 +168,11 @@ impl FunctionSpec {
         };
         let hook = |field: &str, hook: &Option<HookConfig>, most: u32| {
             let Some(hook) = hook else { return Ok(()) };
-            chars(
-                &format!("{field}.handler"),
-                &hook.handler,
-                limits.handler_chars_max,
-            )?;
-            within(
-                &format!("{field}.timeout"),
-                "seconds",
-                1,
-                most,
-                hook.timeout,
-            )
+            chars(&format!("{field}.handler"), &hook.handler, limits.handler_chars_max)?;
+            within(&format!("{field}.timeout"), "seconds", 1, most, hook.timeout)
         };
         let path = |name: &str| format!("instance_lifecycle_config.{name}");
-        hook(
-            &path("initializer"),
-            &config.initializer,
-            limits.initializer_s_max,
-        )?;
+        hook(&path("initializer"), &config.initializer, limits.initializer_s_max)?;
         hook(&path("pre_stop"), &config.pre_stop, limits.pre_stop_s_max)
     }
 
@@ -277,10 +190,7 @@ fn validate_health_check(check: &HealthCheckConfig) -> Result<()> {
     let path = |name: &str| format!("custom_runtime_config.health_check_config.{name}");
     chars(&path("http_get_url"), &check.http_get_url, 2_048)?;
     let shaped = check.http_get_url.starts_with('/')
-        && check
-            .http_get_url
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic());
+        && check.http_get_url.bytes().all(|byte| byte.is_ascii_graphic());
     if !shaped {
         let what = "must be a path that starts with '/'";
         return Err(Error::invalid(&path("http_get_url"), what));
@@ -312,12 +222,7 @@ fn chars(field: &str, text: &str, most: u32) -> Result<()> {
     if count <= most as usize {
         return Ok(());
     }
-    Err(Error::over_limit(
-        field,
-        "characters",
-        u64::from(most),
-        count as u64,
-    ))
+    Err(Error::over_limit(field, "characters", u64::from(most), count as u64))
 }
 
 #[cfg(test)]
@@ -327,10 +232,7 @@ mod tests {
     use super::*;
 
     fn check(limits: &Limits, edit: impl FnOnce(&mut FunctionSpec)) -> Result<(), String> {
-        let mut spec = FunctionSpec {
-            function_name: "f".into(),
-            ..FunctionSpec::default()
-        };
+        let mut spec = FunctionSpec { function_name: "f".into(), ..FunctionSpec::default() };
         edit(&mut spec);
         spec.validate(limits).map_err(|error| {
             assert_eq!(error.code(), "InvalidArgument");
@@ -354,13 +256,7 @@ mod tests {
     /// QUO-5: steps, ranges and ratio of vCPU and memory, on both sides.
     #[test]
     fn quo_5_cpu_and_memory() {
-        for (cpu, memory) in [
-            (0.05, 128),
-            (0.1, 128),
-            (0.15, 512),
-            (0.35, 512),
-            (0.5, 512),
-        ] {
+        for (cpu, memory) in [(0.05, 128), (0.1, 128), (0.15, 512), (0.35, 512), (0.5, 512)] {
             assert_eq!(fc(size(cpu, memory)), Ok(()), "{cpu} {memory}");
         }
         for (cpu, memory) in [(0.25, 1024), (1.0, 1024), (8.0, 32_768), (16.0, 32_768)] {
@@ -383,11 +279,7 @@ mod tests {
             (0.35, 0, "memory_size"),
         ];
         for (cpu, memory, field) in refused {
-            assert_eq!(
-                refused_field(fc(size(cpu, memory))),
-                field,
-                "{cpu} {memory}"
-            );
+            assert_eq!(refused_field(fc(size(cpu, memory))), field, "{cpu} {memory}");
         }
     }
 
@@ -415,27 +307,20 @@ mod tests {
     fn quo_7_environment_and_tags() {
         let environment = |chars: usize| {
             move |spec: &mut FunctionSpec| {
-                spec.environment_variables
-                    .insert("K".into(), "v".repeat(chars - 1));
+                spec.environment_variables.insert("K".into(), "v".repeat(chars - 1));
             }
         };
         assert_eq!(fc(environment(4_096)), Ok(()));
-        assert_eq!(
-            refused_field(fc(environment(4_097))),
-            "environment_variables"
-        );
+        assert_eq!(refused_field(fc(environment(4_097))), "environment_variables");
         for name in ["FC_X", "1A", "", "A-B", "A B", "_A"] {
             let edit = |spec: &mut FunctionSpec| {
-                spec.environment_variables
-                    .insert(name.into(), String::new());
+                spec.environment_variables.insert(name.into(), String::new());
             };
             assert_eq!(refused_field(fc(edit)), "environment_variables", "{name}");
         }
         let tags = |count: usize| {
             move |spec: &mut FunctionSpec| {
-                spec.tags = (0..count)
-                    .map(|n| (format!("k{n}"), String::new()))
-                    .collect();
+                spec.tags = (0..count).map(|n| (format!("k{n}"), String::new())).collect();
             }
         };
         assert_eq!(fc(tags(20)), Ok(()));
@@ -445,42 +330,27 @@ mod tests {
     /// INV-7 and SCH-1: time-out and concurrency, each side, each preset.
     #[test]
     fn inv_7_sch_1_timeout_and_concurrency() {
-        let presets = [
-            (Limits::function_compute(), 86_400, 200),
-            (Limits::function_graph(), 259_200, 1_000),
-        ];
+        let presets =
+            [(Limits::function_compute(), 86_400, 200), (Limits::function_graph(), 259_200, 1_000)];
         for (limits, timeout, concurrency) in presets {
             assert_eq!(check(&limits, |spec| spec.timeout = timeout), Ok(()));
-            assert_eq!(
-                check(&limits, |spec| spec.instance_concurrency = concurrency),
-                Ok(())
-            );
+            assert_eq!(check(&limits, |spec| spec.instance_concurrency = concurrency), Ok(()));
             let over = check(&limits, |spec| spec.timeout = timeout + 1);
             assert_eq!(refused_field(over), "timeout");
             let over = check(&limits, |spec| spec.instance_concurrency = concurrency + 1);
             assert_eq!(refused_field(over), "instance_concurrency");
-            assert_eq!(
-                refused_field(check(&limits, |spec| spec.timeout = 0)),
-                "timeout"
-            );
+            assert_eq!(refused_field(check(&limits, |spec| spec.timeout = 0)), "timeout");
         }
         assert_eq!(FunctionSpec::default().timeout, 3);
     }
 
     #[test]
     fn hooks_probes_triggers_and_names_are_checked() {
-        let hook = |timeout| {
-            Some(HookConfig {
-                timeout,
-                ..HookConfig::default()
-            })
-        };
+        let hook = |timeout| Some(HookConfig { timeout, ..HookConfig::default() });
         let hooks = |initializer, pre_stop| {
             move |spec: &mut FunctionSpec| {
-                spec.instance_lifecycle_config = Some(super::super::InstanceLifecycleConfig {
-                    initializer,
-                    pre_stop,
-                });
+                spec.instance_lifecycle_config =
+                    Some(super::super::InstanceLifecycleConfig { initializer, pre_stop });
             }
         };
         assert_eq!(fc(hooks(hook(300), hook(90))), Ok(()));
@@ -500,25 +370,12 @@ mod tests {
             })
         };
         assert_eq!(probe(|probe| probe.timeout_seconds = 3), Ok(()));
-        assert!(
-            probe(|probe| probe.timeout_seconds = 4)
-                .unwrap_err()
-                .contains("timeout_seconds")
-        );
+        assert!(probe(|probe| probe.timeout_seconds = 4).unwrap_err().contains("timeout_seconds"));
         assert!(probe(|probe| probe.http_get_url = "x".into()).is_err());
 
-        assert_eq!(
-            refused_field(fc(|spec| spec.function_name = "1".into())),
-            "function_name"
-        );
-        assert_eq!(
-            refused_field(fc(|spec| spec.runtime = "ruby".into())),
-            "runtime"
-        );
-        assert_eq!(
-            refused_field(fc(|spec| spec.idle_timeout = Some(0))),
-            "idle_timeout"
-        );
+        assert_eq!(refused_field(fc(|spec| spec.function_name = "1".into())), "function_name");
+        assert_eq!(refused_field(fc(|spec| spec.runtime = "ruby".into())), "runtime");
+        assert_eq!(refused_field(fc(|spec| spec.idle_timeout = Some(0))), "idle_timeout");
     }
 
     proptest! {

@@ -60,14 +60,10 @@ impl FunctionVersion {
             timeout_s: spec.timeout,
             idle_timeout_s: spec.idle_timeout.unwrap_or(limits.idle_timeout_s_default),
             instance_concurrency: spec.instance_concurrency,
-            instance_max: spec
-                .instance_max
-                .unwrap_or(limits.instances_per_function_max),
+            instance_max: spec.instance_max.unwrap_or(limits.instances_per_function_max),
             http_trigger: spec.http_methods()?,
             handler: spec.handler.as_str().into(),
-            environment: environment
-                .map(|(k, v)| (k.as_str().into(), v.as_str().into()))
-                .collect(),
+            environment: environment.map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect(),
             custom_runtime: spec.custom_runtime_config.clone().map(Box::new),
             lifecycle: spec.instance_lifecycle_config.clone().map(Box::new),
             code,
@@ -136,9 +132,7 @@ impl FunctionVersion {
 
     /// The owner's environment variables.
     pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.environment
-            .iter()
-            .map(|(name, value)| (&**name, &**value))
+        self.environment.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// How a custom runtime is started.
@@ -158,8 +152,6 @@ impl FunctionVersion {
 
     /// Whether the function has probes that find a stuck instance (INV-8).
     pub fn has_health_check(&self) -> bool {
-        self.custom_runtime
-            .as_ref()
-            .is_some_and(|config| config.health_check_config.is_some())
+        self.custom_runtime.as_ref().is_some_and(|config| config.health_check_config.is_some())
     }
 }

@@ -21,13 +21,8 @@ struct Inline {
 impl Inline {
     fn new(text: &str) -> Option<Self> {
         let mut bytes = [0; INLINE_BYTES];
-        bytes
-            .get_mut(..text.len())?
-            .copy_from_slice(text.as_bytes());
-        Some(Self {
-            bytes,
-            len: text.len() as u8,
-        })
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, len: text.len() as u8 })
     }
 
     fn as_str(&self) -> &str {
@@ -126,10 +121,7 @@ impl InstanceId {
         text[0] = b'c';
         let mut bytes = [0; INLINE_BYTES];
         bytes[..text.len()].copy_from_slice(&text);
-        Self(Inline {
-            bytes,
-            len: text.len() as u8,
-        })
+        Self(Inline { bytes, len: text.len() as u8 })
     }
 }
 
@@ -163,10 +155,7 @@ impl FunctionName {
                 text.len() as u64,
             ));
         }
-        let starts = text
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        let starts = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
         if !starts || !text.bytes().all(is_name_byte) {
             return Err(Error::invalid(
                 "function_name",
@@ -226,11 +215,7 @@ impl VersionId {
 
 impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            f.write_str("LATEST")
-        } else {
-            self.0.fmt(f)
-        }
+        if self.0 == 0 { f.write_str("LATEST") } else { self.0.fmt(f) }
     }
 }
 
@@ -273,12 +258,7 @@ impl FromStr for Qualifier {
             };
         }
         if text.len() > 128 {
-            return Err(Error::over_limit(
-                "qualifier",
-                "characters",
-                128,
-                text.len() as u64,
-            ));
+            return Err(Error::over_limit("qualifier", "characters", 128, text.len() as u64));
         }
         if !text.bytes().all(is_name_byte) {
             return Err(Error::invalid(

@@ -25,11 +25,7 @@ pub struct RequestId {
 
 impl RequestId {
     /// The id of no request: work that the platform does for itself.
-    pub const NIL: Self = Self {
-        seconds: 0,
-        process: 0,
-        serial: 0,
-    };
+    pub const NIL: Self = Self { seconds: 0, process: 0, serial: 0 };
 
     /// Length of the text form, bytes.
     pub const TEXT_BYTES: usize = 32;
@@ -128,10 +124,7 @@ thread_local! {
 impl RequestIds {
     /// A generator whose ids all carry `process`: for tests and simulation.
     pub fn with_prefix(process: u32) -> Self {
-        Self {
-            process,
-            lanes: Default::default(),
-        }
+        Self { process, lanes: Default::default() }
     }
 
     /// A generator with a prefix drawn from the machine's randomness.
@@ -150,11 +143,7 @@ impl RequestIds {
         let lane = LANE.with(Cell::get);
         let count = self.lanes[lane].0.fetch_add(1, Ordering::Relaxed);
         let serial = (lane as u64) << 44 | (count & ((1 << 44) - 1));
-        RequestId {
-            seconds: now.as_unix_seconds() as u32,
-            process: self.process,
-            serial,
-        }
+        RequestId { seconds: now.as_unix_seconds() as u32, process: self.process, serial }
     }
 }
 
@@ -186,16 +175,11 @@ mod tests {
             let threads: Vec<_> = (0..20)
                 .map(|_| {
                     scope.spawn(|| {
-                        (0..500)
-                            .map(|_| ids.next(Timestamp::default()))
-                            .collect::<Vec<_>>()
+                        (0..500).map(|_| ids.next(Timestamp::default())).collect::<Vec<_>>()
                     })
                 })
                 .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         all.sort();
         all.dedup();

@@ -27,10 +27,7 @@ pub struct NetworkPolicy {
 
 impl Default for NetworkPolicy {
     fn default() -> Self {
-        Self {
-            internet: true,
-            vpc: false,
-        }
+        Self { internet: true, vpc: false }
     }
 }
 

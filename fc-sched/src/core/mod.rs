@@ -1,0 +1,12 @@
+//! What the scheduler decides with: synchronous functions of state, event and `now`.
+
+mod chain;
+mod instance;
+mod line;
+mod pool;
+mod slots;
+
+pub use instance::{InstanceState, Phase};
+pub use line::{Line, WaiterKey};
+pub use pool::{Acquire, Effect, Pool, PoolRules, PoolUse, Refusal, Release, StopReason};
+pub use slots::{InstanceKey, SlotTable};

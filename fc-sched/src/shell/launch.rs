@@ -1,0 +1,222 @@
+//! Starting and stopping instances.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_core::{
+    Attachment, Context, Deadline, Error, ErrorKind, Hook, Instance, InstanceId, InstanceSpec,
+    NetworkPolicy, Result,
+};
+
+use super::{PoolShell, Running};
+use crate::core::{InstanceKey, StopReason};
+
+/// What a runtime may take to stop an instance, before it is asked again.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// How often it is asked.
+const STOP_ATTEMPTS: u32 = 3;
+
+impl PoolShell {
+    pub(super) fn spawn_start(self: &Arc<Self>, key: InstanceKey) {
+        let pool = self.clone();
+        self.around.tasks.spawn(async move {
+            let stop = pool.around.stop.clone();
+            let started = tokio::select! {
+                started = pool.start(key) => started,
+                () = stop.cancelled() => {
+                    Err(Error::new(ErrorKind::ResourceThrottled, "the platform is shutting down"))
+                }
+            };
+            match started {
+                Ok(running) => {
+                    let running = Arc::new(running);
+                    let now = pool.now();
+                    let instance = running.instance.clone();
+                    pool.update(None, |core| core.ready(key, running, now));
+                    // A task of its own: this one is as large as a start needs.
+                    let watch = pool.clone().watch(key, instance);
+                    pool.around.tasks.spawn(watch);
+                }
+                Err(error) => {
+                    tracing::debug!(function = %pool.version.name(), %error, "start failed");
+                    pool.update(Some(&error), |core| core.start_failed(key));
+                }
+            }
+        });
+    }
+
+    /// Reports the instance's end.
+    async fn watch(self: Arc<Self>, key: InstanceKey, instance: Arc<dyn Instance>) {
+        let exit = instance.exited().await;
+        drop(instance);
+        tracing::debug!(function = %self.version.name(), %exit, "instance ended");
+        self.update(None, |core| core.exited(key));
+    }
+
+    async fn start(&self, key: InstanceKey) -> Result<Running> {
+        let begun = self.now();
+        let cx = self.around.own_context();
+        let id = InstanceId::from_request(cx.request_id);
+        self.prepare(cx).await?;
+        let policy = NetworkPolicy::default();
+        let attachment = self.around.network.attach(cx, id, &policy).await?;
+        let attached = attachment.id;
+        let outcome = self.start_attached(key, cx, id, attachment).await;
+        match outcome {
+            Ok(instance) => {
+                let initialized = self.now() - begun;
+                Ok(Running { id, instance, attachment: attached, initialized, born: self.now() })
+            }
+            Err(error) => {
+                self.detach(attached).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_attached(
+        &self,
+        key: InstanceKey,
+        cx: Context,
+        id: InstanceId,
+        attachment: Attachment,
+    ) -> Result<Arc<dyn Instance>> {
+        let around = &self.around;
+        let runtime = around.runtime(self.version.runtime().kind())?;
+        let spec = InstanceSpec { id, version: self.version.clone(), attachment };
+        let ready_by = self.now() + Duration::from_millis(around.limits.ready_ms_max);
+        let start = runtime.start(cx.with_deadline(Deadline::at(ready_by)), &spec);
+        let instance = around.clock.with_deadline(ready_by, start).await.map_err(|_| {
+            let most = around.limits.ready_ms_max;
+            let message = format!("the instance was not ready within {most} ms");
+            Error::new(ErrorKind::FunctionNotStarted, message)
+        })??;
+        // Guards the instance while its initializer runs: a dropped start leaves nothing.
+        let started = StartedInstance { pool: self, instance: Some(instance) };
+        started.initialize(key, cx).await
+    }
+
+    async fn detach(&self, id: fc_core::AttachmentId) {
+        if let Err(error) = self.around.network.detach(self.around.own_context(), id).await {
+            tracing::warn!(function = %self.version.name(), ?error, "network not detached");
+        }
+    }
+
+    pub(super) fn spawn_stop(
+        self: &Arc<Self>,
+        key: InstanceKey,
+        running: Arc<Running>,
+        reason: StopReason,
+    ) {
+        let pool = self.clone();
+        self.around.tasks.spawn(async move {
+            if reason == StopReason::Retired {
+                pool.pre_stop(&*running.instance).await;
+            }
+            pool.stop(&*running.instance).await;
+            pool.detach(running.attachment).await;
+            pool.update(None, |core| core.gone(key));
+        });
+    }
+
+    /// Runs the function's last hook within its own limit. Its failure is noted and ignored.
+    async fn pre_stop(&self, instance: &dyn Instance) {
+        let lifecycle = self.version.lifecycle();
+        let Some(hook) = lifecycle.and_then(|config| config.pre_stop.as_ref()) else {
+            return;
+        };
+        let by = self.now() + Duration::from_secs(hook.timeout.into());
+        let cx = self.around.own_context().with_deadline(Deadline::at(by));
+        let run = instance.run_hook(cx, Hook::PreStop);
+        match self.around.clock.with_deadline(by, run).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::info!(function = %self.version.name(), %error, "PreStop failed");
+            }
+            Err(_) => tracing::info!(function = %self.version.name(), "PreStop timed out"),
+        }
+    }
+
+    async fn stop(&self, instance: &dyn Instance) {
+        for attempt in 1..=STOP_ATTEMPTS {
+            let by = self.now() + STOP_MAX;
+            let cx = self.around.own_context().with_deadline(Deadline::at(by));
+            match self.around.clock.with_deadline(by, instance.stop(cx)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => {
+                    tracing::warn!(function = %self.version.name(), %error, attempt, "stop failed");
+                }
+                Err(_) => {
+                    tracing::warn!(function = %self.version.name(), attempt, "stop timed out");
+                }
+            }
+        }
+        tracing::error!(function = %self.version.name(), "an instance could not be stopped");
+    }
+
+    /// Stops an instance under its requests; its slot's owners find out by their requests' failure.
+    pub(crate) async fn stop_now(&self, running: &Running) {
+        self.stop(&*running.instance).await;
+    }
+}
+
+/// An instance that does not serve yet. Dropped before it does, it is stopped by a task.
+struct StartedInstance<'p> {
+    pool: &'p PoolShell,
+    instance: Option<Arc<dyn Instance>>,
+}
+
+impl StartedInstance<'_> {
+    async fn initialize(mut self, key: InstanceKey, cx: Context) -> Result<Arc<dyn Instance>> {
+        let pool = self.pool;
+        pool.note_initializing(key);
+        let outcome = match &self.instance {
+            Some(instance) => pool.run_initializer(&**instance, cx).await,
+            None => Ok(()),
+        };
+        match (outcome, self.instance.take()) {
+            (Ok(()), Some(instance)) => Ok(instance),
+            (Err(error), Some(instance)) => {
+                self.instance = Some(instance.clone());
+                pool.stop(&*instance).await;
+                self.instance = None;
+                Err(error)
+            }
+            (_, None) => Err(Error::internal("the instance was lost before it served")),
+        }
+    }
+}
+
+impl Drop for StartedInstance<'_> {
+    fn drop(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            let cx = self.pool.around.own_context();
+            self.pool.around.tasks.spawn(async move {
+                if let Err(error) = instance.stop(cx).await {
+                    tracing::warn!(%error, "stop of a cancelled start failed");
+                }
+            });
+        }
+    }
+}
+
+impl PoolShell {
+    fn note_initializing(&self, key: InstanceKey) {
+        self.with_core(|core| core.initializing(key));
+    }
+
+    /// Runs the initializer, once, within its own limit (SCH-8).
+    async fn run_initializer(&self, instance: &dyn Instance, cx: Context) -> Result<()> {
+        let lifecycle = self.version.lifecycle();
+        let Some(hook) = lifecycle.and_then(|config| config.initializer.as_ref()) else {
+            return Ok(());
+        };
+        let by = self.now() + Duration::from_secs(hook.timeout.into());
+        let run = instance.run_hook(cx.with_deadline(Deadline::at(by)), Hook::Initialize);
+        self.around.clock.with_deadline(by, run).await.map_err(|_| {
+            let message = format!("initializer: time out after {} s", hook.timeout);
+            Error::new(ErrorKind::InitializationError, message)
+        })?
+    }
+}

@@ -1,0 +1,25 @@
+//! The asynchronous shell: carries out what a pool's core decides, and reports what happened.
+
+mod launch;
+mod pool;
+mod surroundings;
+
+pub(crate) use pool::{Acquired, Granted, PoolShell};
+pub(crate) use surroundings::Surroundings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_core::{AttachmentId, Instance, InstanceId, Instant};
+
+/// An instance that serves.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) id: InstanceId,
+    pub(crate) instance: Arc<dyn Instance>,
+    attachment: AttachmentId,
+    /// What its start and its initializer took (SCH-8).
+    pub(crate) initialized: Duration,
+    /// When it began to serve.
+    pub(crate) born: Instant,
+}

@@ -1,0 +1,284 @@
+//! One function version's pool: the lock around its core, and the hands that do its effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_core::{Context, Error, ErrorKind, FunctionVersion, Instant, Result, Retry};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Running, Surroundings};
+use crate::core::{
+    Acquire, Effect, InstanceKey, Pool, PoolRules, PoolUse, Refusal, Release, WaiterKey,
+};
+use crate::lease::SlotLease;
+
+pub(super) type Waiter = oneshot::Sender<Result<SlotLease>>;
+pub(super) type Core = Pool<Arc<Running>, Waiter>;
+pub(super) type Effects = Vec<Effect<Arc<Running>, Waiter>>;
+
+/// A slot, and how it came.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) lease: SlotLease,
+    /// When it came.
+    pub(crate) at: Instant,
+    /// Whether the request waited for an instance to start.
+    pub(crate) cold: bool,
+}
+
+/// What a request gets of a pool.
+pub(crate) enum Acquired {
+    /// A slot.
+    Slot(SlotLease),
+    /// A wait for one.
+    Wait(Waiting),
+    /// The pool is no more: look for the version's pool again.
+    Closed,
+}
+
+/// A place in the line. Dropping it leaves the line.
+pub(crate) struct Waiting {
+    pool: Arc<PoolShell>,
+    key: WaiterKey,
+    grant: oneshot::Receiver<Result<SlotLease>>,
+    since: Instant,
+}
+
+#[derive(Debug)]
+pub(crate) struct PoolShell {
+    pub(super) version: Arc<FunctionVersion>,
+    pub(super) around: Arc<Surroundings>,
+    state: Mutex<State>,
+    prepared: tokio::sync::OnceCell<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    core: Core,
+    /// Whether the reaper has this pool in its heap.
+    wake_armed: bool,
+}
+
+impl PoolShell {
+    pub(crate) fn new(version: Arc<FunctionVersion>, around: Arc<Surroundings>) -> Arc<Self> {
+        let limits = &around.limits;
+        let rules = PoolRules {
+            concurrency: version.instance_concurrency(),
+            instance_max: version.instance_max(),
+            waiting_max: limits.waiting_per_function_max,
+            idle: version.idle_timeout(),
+            life: Duration::from_secs(limits.instance_life_s_max.into()),
+        };
+        let state = Mutex::new(State { core: Pool::new(rules), wake_armed: false });
+        Arc::new(Self { version, around, state, prepared: tokio::sync::OnceCell::new() })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.around.clock.now()
+    }
+
+    pub(crate) fn usage(&self) -> PoolUse {
+        self.state.lock().core.usage()
+    }
+
+    /// What becomes of an instance whose request was cancelled (INV-8): with one request at a time
+    /// it is rebuilt, unless a health check vouches for it; an instance that serves others goes on
+    /// (`alibaba-fc.md` 2.5).
+    pub(crate) fn when_cancelled(&self) -> Release {
+        if self.version.instance_concurrency() == 1 && !self.version.has_health_check() {
+            Release::Revoke { replace: true }
+        } else {
+            Release::Reuse
+        }
+    }
+
+    /// A slot, or a place in the line.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceExhausted` if the line is full or the function may have no instance.
+    pub(crate) fn acquire(self: &Arc<Self>, now: Instant) -> Result<Acquired> {
+        let mut receiver = None;
+        let mut state = self.state.lock();
+        let acquired = state.core.acquire(now, || {
+            let (sender, grant) = oneshot::channel();
+            receiver = Some(grant);
+            sender
+        });
+        let effects = state.core.take_effects();
+        drop(state);
+        if !effects.is_empty() {
+            self.perform(effects, None);
+        }
+        match (acquired, receiver) {
+            (Acquire::Slot(key, running), _) => {
+                Ok(Acquired::Slot(SlotLease::new(self.clone(), key, running)))
+            }
+            (Acquire::Wait(key), Some(grant)) => {
+                Ok(Acquired::Wait(Waiting { pool: self.clone(), key, grant, since: now }))
+            }
+            (Acquire::Refused(Refusal::Closed), _) | (Acquire::Wait(_), None) => {
+                Ok(Acquired::Closed)
+            }
+            (Acquire::Refused(Refusal::LineFull(limit)), _) => Err(self.exhausted(format!(
+                "{limit} requests wait for an instance, which is the limit (waiting_per_function_max)"
+            ))),
+            (Acquire::Refused(Refusal::Disabled), _) => {
+                Err(self.exhausted("instance_max is 0, which stops invocation"))
+            }
+        }
+    }
+
+    fn exhausted(&self, what: impl std::fmt::Display) -> Error {
+        let message = format!("function '{}': {what}", self.version.name());
+        Error::new(ErrorKind::ResourceExhausted, message)
+    }
+
+    pub(crate) fn release(self: &Arc<Self>, key: InstanceKey, how: Release) {
+        let now = self.now();
+        self.update(None, |core| core.release(key, how, now));
+    }
+
+    pub(crate) fn expire(self: &Arc<Self>) {
+        let now = self.now();
+        let mut state = self.state.lock();
+        let next = state.core.expire(now);
+        state.wake_armed = next.is_some();
+        let effects = state.core.take_effects();
+        drop(state);
+        if let Some(at) = next {
+            self.around.reaper.wake_at(at, Arc::downgrade(self));
+        }
+        self.perform(effects, None);
+    }
+
+    /// The version is no longer served.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.update(None, Pool::close);
+    }
+
+    /// Ends what still runs: waiters fail, instances are to be stopped under their requests.
+    pub(crate) fn abandon(self: &Arc<Self>) -> Vec<Arc<Running>> {
+        let mut running = Vec::new();
+        let error = Error::new(ErrorKind::ResourceThrottled, "the platform has shut down");
+        self.update(Some(&error), |core| running = core.abandon());
+        running
+    }
+
+    /// Changes the core, then does what follows. `failure` is what waiters fail with.
+    pub(super) fn update(
+        self: &Arc<Self>,
+        failure: Option<&Error>,
+        change: impl FnOnce(&mut Core),
+    ) {
+        let mut state = self.state.lock();
+        change(&mut state.core);
+        let usage = state.core.usage();
+        if usage.instances == 0 && usage.waiting == 0 {
+            state.core.close_if_unused();
+        }
+        let effects = state.core.take_effects();
+        // A pool with instances is looked at again when one of them may have idled long enough.
+        let arm = !state.wake_armed && usage.instances > usage.starting;
+        state.wake_armed |= arm;
+        drop(state);
+        if arm {
+            let at = self.now() + self.version.idle_timeout();
+            self.around.reaper.wake_at(at, Arc::downgrade(self));
+        }
+        if !effects.is_empty() {
+            self.perform(effects, failure);
+        }
+    }
+
+    pub(super) fn with_core(&self, change: impl FnOnce(&mut Core)) {
+        change(&mut self.state.lock().core);
+    }
+
+    fn perform(self: &Arc<Self>, effects: Effects, failure: Option<&Error>) {
+        for effect in effects {
+            match effect {
+                Effect::Start(key) => self.spawn_start(key),
+                Effect::Stop(key, running, reason) => self.spawn_stop(key, running, reason),
+                Effect::Grant(waiter, key, running) => {
+                    // A waiter that left meanwhile drops the lease, which frees the slot.
+                    let _ = waiter.send(Ok(SlotLease::new(self.clone(), key, running)));
+                }
+                Effect::Fail(waiter) => {
+                    let error = failure.map_or_else(
+                        || Error::internal("an instance could not be started"),
+                        Error::duplicate,
+                    );
+                    let _ = waiter.send(Err(error));
+                }
+                Effect::Closed => self.forget(),
+            }
+        }
+    }
+
+    fn forget(self: &Arc<Self>) {
+        let is_self = |_: &u64, pool: &Arc<Self>| Arc::ptr_eq(pool, self);
+        // Another pool of the same version may stand there already: it stays.
+        let _ = self.around.pools.pin().remove_if(&self.version.uid(), is_self);
+        self.around.pool_closed.notify_waiters();
+    }
+
+    /// Makes the version startable, once per pool.
+    pub(super) async fn prepare(&self, cx: Context) -> Result<()> {
+        let runtime = self.around.runtime(self.version.runtime().kind())?;
+        self.prepared.get_or_try_init(|| runtime.prepare(cx, &self.version)).await?;
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// Waits for a slot until `deadline`, but for capacity that nobody is starting only for the
+    /// limit's time (SCH-9).
+    ///
+    /// # Errors
+    ///
+    /// `ResourceExhausted` when the wait is over; the error of a start that failed.
+    pub(crate) async fn granted(mut self, deadline: Instant) -> Result<Granted> {
+        let around = self.pool.around.clone();
+        let pause = Duration::from_millis(around.limits.capacity_wait_ms_max);
+        let mut until = (self.since + pause).min(deadline);
+        loop {
+            let granted = around.clock.with_deadline(until, &mut self.grant).await;
+            let Err(_) = granted else {
+                let lost = || Error::internal("the pool was dropped under a waiting request");
+                let lease = granted.ok().and_then(|granted| granted.ok()).ok_or_else(lost)??;
+                let cold = lease.running().born >= self.since;
+                return Ok(Granted { lease, cold, at: around.clock.now() });
+            };
+            let now = around.clock.now();
+            if now >= deadline || self.pool.usage().starting == 0 {
+                return Err(self.too_late(now));
+            }
+            until = (now + pause).min(deadline);
+        }
+    }
+
+    fn too_late(&self, now: Instant) -> Error {
+        let usage = self.pool.usage();
+        let waited = (now - self.since).as_millis();
+        self.pool
+            .exhausted(format!(
+                "waited {waited} ms for an instance: {} of at most {} (instance_max) exist, {} \
+                 requests wait",
+                usage.instances,
+                self.pool.version.instance_max(),
+                usage.waiting
+            ))
+            .with_retry(Retry::After(Duration::from_secs(1)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.pool.update(None, |core| {
+            core.leave(self.key);
+        });
+        // A grant that was sent meanwhile is in the channel, and frees its slot as it is dropped.
+    }
+}
