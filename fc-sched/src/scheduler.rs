@@ -143,20 +143,14 @@ impl Scheduler {
         }
     }
 
-    /// The pool of `version`.
-    fn route(&self, version: &Arc<FunctionVersion>) -> Arc<PoolShell> {
+    /// The pool of `version`, and whether it was made just now.
+    fn route(&self, version: &Arc<FunctionVersion>) -> (Arc<PoolShell>, bool) {
         let pools = self.around.pools.pin();
         if let Some(pool) = pools.get(&version.uid()) {
-            return pool.clone();
+            return (pool.clone(), false);
         }
         let new = || PoolShell::new(version.clone(), self.around.clone());
-        let pool = pools.get_or_insert_with(version.uid(), new).clone();
-        // Whoever retired the version, or began a shutdown, before the pool was there to be seen
-        // did not close it.
-        if self.around.gate.is_closed() || !self.around.catalog.is_current(version) {
-            pool.close();
-        }
-        pool
+        (pools.get_or_insert_with(version.uid(), new).clone(), true)
     }
 
     /// A slot of an instance of `version`.
@@ -167,16 +161,27 @@ impl Scheduler {
         now: Instant,
     ) -> Result<Granted> {
         loop {
-            match self.route(version).acquire(now)? {
-                Acquired::Slot(lease) => {
-                    return Ok(Granted { lease, cold: false, at: now });
-                }
+            let (pool, made) = self.route(version);
+            let acquired = pool.acquire(now);
+            if made {
+                self.close_if_late(&pool, version);
+            }
+            match acquired? {
+                Acquired::Slot(lease) => return Ok(Granted { lease, cold: false, at: now }),
                 Acquired::Wait(waiting) => {
                     return waiting.granted(self.wait_until(cx, version, now)).await;
                 }
                 // The pool was forgotten for want of use, between the look-up and now.
                 Acquired::Closed => tokio::task::yield_now().await,
             }
+        }
+    }
+
+    /// Whoever retired the version, or began a shutdown, before its pool was there to be seen did
+    /// not close it. The request that made it was accepted before, and is served.
+    fn close_if_late(&self, pool: &Arc<PoolShell>, version: &FunctionVersion) {
+        if self.around.gate.is_closed() || !self.around.catalog.is_current(version) {
+            pool.close();
         }
     }
 

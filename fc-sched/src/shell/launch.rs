@@ -21,14 +21,7 @@ impl PoolShell {
     pub(super) fn spawn_start(self: &Arc<Self>, key: InstanceKey) {
         let pool = self.clone();
         self.around.tasks.spawn(async move {
-            let stop = pool.around.stop.clone();
-            let started = tokio::select! {
-                started = pool.start(key) => started,
-                () = stop.cancelled() => {
-                    Err(Error::new(ErrorKind::ResourceThrottled, "the platform is shutting down"))
-                }
-            };
-            match started {
+            match pool.start(key).await {
                 Ok(running) => {
                     let running = Arc::new(running);
                     let now = pool.now();
@@ -58,11 +51,12 @@ impl PoolShell {
         let begun = self.now();
         let cx = self.around.own_context();
         let id = InstanceId::from_request(cx.request_id);
-        self.prepare(cx).await?;
+        self.unless_stopped(self.prepare(cx)).await?;
         let policy = NetworkPolicy::default();
         let attachment = self.around.network.attach(cx, id, &policy).await?;
         let attached = attachment.id;
-        let outcome = self.start_attached(key, cx, id, attachment).await;
+        let start = self.start_attached(key, cx, id, attachment);
+        let outcome = self.unless_stopped(start).await;
         match outcome {
             Ok(instance) => {
                 let initialized = self.now() - begun;
@@ -71,6 +65,16 @@ impl PoolShell {
             Err(error) => {
                 self.detach(attached).await;
                 Err(error)
+            }
+        }
+    }
+
+    /// Gives up a part of a start when the platform's shutdown has run out of time.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = self.around.stop.cancelled() => {
+                Err(Error::new(ErrorKind::ResourceThrottled, "the platform is shutting down"))
             }
         }
     }
