@@ -28,6 +28,11 @@ impl SlotLease {
         &self.running
     }
 
+    /// Whether the instance still takes requests.
+    pub(crate) fn is_good(&self) -> bool {
+        self.pool.is_serving(self.key)
+    }
+
     /// The instance sees the request from now on.
     pub(crate) fn begin(&mut self) {
         self.how = self.pool.when_cancelled();

@@ -169,7 +169,11 @@ impl Scheduler {
             match acquired? {
                 Acquired::Slot(lease) => return Ok(Granted { lease, cold: false, at: now }),
                 Acquired::Wait(waiting) => {
-                    return waiting.granted(self.wait_until(cx, version, now)).await;
+                    let granted = waiting.granted(self.wait_until(cx, version, now)).await?;
+                    // Between the grant and this task's turn the instance may have failed (I17).
+                    if granted.lease.is_good() {
+                        return Ok(granted);
+                    }
                 }
                 // The pool was forgotten for want of use, between the look-up and now.
                 Acquired::Closed => tokio::task::yield_now().await,

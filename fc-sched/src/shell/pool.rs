@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Running, Surroundings};
 use crate::core::{
-    Acquire, Effect, InstanceKey, Pool, PoolRules, PoolUse, Refusal, Release, WaiterKey,
+    Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, PoolUse, Refusal, Release, WaiterKey,
 };
 use crate::lease::SlotLease;
 
@@ -80,6 +80,11 @@ impl PoolShell {
 
     pub(crate) fn usage(&self) -> PoolUse {
         self.state.lock().core.usage()
+    }
+
+    pub(crate) fn is_serving(&self, key: InstanceKey) -> bool {
+        let state = self.state.lock().core.slots().state(key);
+        state.is_some_and(|state| state.phase() == Phase::Serving)
     }
 
     /// What becomes of an instance whose request was cancelled (INV-8): with one request at a time
