@@ -1,0 +1,295 @@
+//! The only place where all crates meet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_control::{Functions, Updated};
+use fc_core::{
+    AccountId, AuthType, Authorize, Body, Clock, CodeRef, Context, ErrorKind, FunctionName,
+    FunctionSpec, FunctionVersion, Invocation, Invoke, Limits, Network, Reply, RequestIds, Result,
+    Runtime, SystemClock,
+};
+use fc_network::OpenNetwork;
+use fc_runtime::in_process::{Handler, InProcessRuntime};
+use fc_sched::{Scheduler, SchedulerConfig, SchedulerPorts};
+use fc_trigger::{Gateway, GatewayConfig, GatewayPorts};
+
+/// The account of a platform that was told no other.
+const DEFAULT_ACCOUNT: &str = "1000000000000000";
+
+/// A Function-as-a-Service platform in this process: functions, a scheduler, runtimes, a gateway.
+///
+/// Cloning is cheap and gives the same platform. Call [`Platform::shutdown`] before the last clone
+/// is dropped, so that instances stop.
+///
+/// ```
+/// use fc::{Body, Platform, Response, handler_fn};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let platform = Platform::builder().build()?;
+/// platform.handle("upper", handler_fn(|_cx, request| async {
+///     let text = request.into_body().read(1024).await?;
+///     Ok(Response::new(Body::from(text.to_ascii_uppercase())))
+/// }))?;
+/// let reply = platform.invoke("upper", "hello").await?;
+/// assert_eq!(reply.response.into_body().read(1024).await?, "HELLO");
+/// platform.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), fc::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Platform {
+    account: AccountId,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    request_ids: Arc<RequestIds>,
+    authorize: Option<Arc<dyn Authorize>>,
+    handlers: Arc<InProcessRuntime>,
+    functions: Arc<Functions>,
+    scheduler: Scheduler,
+}
+
+/// Puts a [`Platform`] together.
+#[derive(Debug)]
+pub struct PlatformBuilder {
+    account: Option<AccountId>,
+    limits: Limits,
+    clock: Option<Arc<dyn Clock>>,
+    network: Option<Arc<dyn Network>>,
+    authorize: Option<Arc<dyn Authorize>>,
+    auth_types: Vec<AuthType>,
+    runtimes: Vec<Arc<dyn Runtime>>,
+}
+
+impl PlatformBuilder {
+    /// Whose functions these are; by default an account of the platform's own.
+    #[must_use]
+    pub fn account(mut self, account: AccountId) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// What is enforced; by default [`Limits::function_compute`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where time comes from; by default the machine.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// What instances can reach; by default [`OpenNetwork`], which isolates nothing.
+    #[must_use]
+    pub fn network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = Some(network);
+        self
+    }
+
+    /// Who may call, and the kinds of trigger authentication that it checks; without it, everybody
+    /// may, and only anonymous triggers are taken.
+    #[must_use]
+    pub fn authorize(
+        mut self,
+        authorize: Arc<dyn Authorize>,
+        checks: impl IntoIterator<Item = AuthType>,
+    ) -> Self {
+        self.authorize = Some(authorize);
+        self.auth_types.extend(checks);
+        self
+    }
+
+    /// Where instances run, beside the in-process runtime that is always there.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
+        self.runtimes.push(runtime);
+        self
+    }
+
+    /// The platform.
+    ///
+    /// # Errors
+    ///
+    /// None today; a driver that cannot keep the platform's promises will be refused here.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn build(self) -> Result<Platform> {
+        let account = match self.account {
+            Some(account) => account,
+            None => AccountId::new(DEFAULT_ACCOUNT)?,
+        };
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let request_ids = Arc::new(RequestIds::from_machine());
+        let handlers = Arc::new(InProcessRuntime::new());
+        let mut runtimes: Vec<Arc<dyn Runtime>> = vec![handlers.clone()];
+        runtimes.extend(self.runtimes);
+        let capabilities = runtimes.iter().map(|runtime| runtime.capabilities()).collect();
+        let functions = Functions::new(self.limits.clone(), capabilities);
+        let functions = Arc::new(functions.with_auth_types(self.auth_types));
+        let scheduler = Scheduler::new(
+            SchedulerConfig { limits: self.limits.clone() },
+            SchedulerPorts {
+                catalog: functions.clone(),
+                runtimes,
+                network: self.network.unwrap_or_else(|| Arc::new(OpenNetwork::new())),
+                clock: clock.clone(),
+                request_ids: request_ids.clone(),
+            },
+        );
+        Ok(Platform {
+            account,
+            limits: self.limits,
+            clock,
+            request_ids,
+            authorize: self.authorize,
+            handlers,
+            functions,
+            scheduler,
+        })
+    }
+}
+
+impl Platform {
+    /// Puts a platform together.
+    pub fn builder() -> PlatformBuilder {
+        PlatformBuilder {
+            account: None,
+            limits: Limits::default(),
+            clock: None,
+            network: None,
+            authorize: None,
+            auth_types: Vec::new(),
+            runtimes: Vec::new(),
+        }
+    }
+
+    /// Deploys a Rust handler of this process as function `name`, with an anonymous HTTP trigger.
+    /// Requests share one instance, up to the highest concurrency the limits allow.
+    ///
+    /// # Errors
+    ///
+    /// As [`Platform::deploy`].
+    pub fn handle(&self, name: &str, handler: impl Handler) -> Result<Arc<FunctionVersion>> {
+        self.handlers.register(FunctionName::new(name)?, handler);
+        let spec = FunctionSpec {
+            function_name: name.into(),
+            runtime: "in-process".into(),
+            instance_concurrency: self.limits.instance_concurrency_max,
+            http_trigger: Some(Default::default()),
+            ..FunctionSpec::default()
+        };
+        self.deploy(&spec, CodeRef::Registered)
+    }
+
+    /// Creates a function, or replaces it by a new state of its LATEST. Requests that are running or
+    /// waiting finish on the old one's instances; requests from now on use the new one (INV-10).
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the specification, the field first; nothing is changed then.
+    /// `FunctionNotFound` if somebody deletes the function at the same moment.
+    pub fn deploy(&self, spec: &FunctionSpec, code: CodeRef) -> Result<Arc<FunctionVersion>> {
+        let code = Arc::new(code);
+        let created = self.functions.create(&self.account, spec, code.clone());
+        let deployed = match created {
+            Err(error) if error.kind() == ErrorKind::FunctionAlreadyExists => {
+                self.functions.update(&self.account, spec, Some(code), None)
+            }
+            created => created,
+        };
+        Ok(self.drain(deployed?))
+    }
+
+    /// Retires what a change of a function has replaced, and gives what it has made. Whoever changes
+    /// functions through [`Platform::functions`] passes the outcome here.
+    pub fn drain(&self, change: Updated) -> Arc<FunctionVersion> {
+        for old in &change.replaced {
+            self.scheduler.retire(old);
+        }
+        change.version
+    }
+
+    /// Deletes a function. Requests that are running or waiting finish.
+    ///
+    /// # Errors
+    ///
+    /// `FunctionNotFound`.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        for old in self.functions.delete(&self.account, name, None)? {
+            self.scheduler.retire(&old);
+        }
+        Ok(())
+    }
+
+    /// Invokes LATEST of function `name` with an event, and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Invoke::invoke`].
+    pub async fn invoke(&self, name: &str, event: impl Into<Body> + Send) -> Result<Reply> {
+        let invocation = Invocation::event(self.account, FunctionName::new(name)?, event);
+        let cx = Context::new(self.request_ids.next(self.clock.wall()));
+        self.scheduler.invoke(cx, invocation).await
+    }
+
+    /// An HTTP gateway for this platform, with the defaults of [`GatewayConfig`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Gateway::new`].
+    pub fn gateway(&self) -> Result<Gateway> {
+        let config = GatewayConfig::new(self.account);
+        self.gateway_with(GatewayConfig { limits: self.limits.clone(), ..config })
+    }
+
+    /// An HTTP gateway for this platform.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gateway::new`].
+    pub fn gateway_with(&self, config: GatewayConfig) -> Result<Gateway> {
+        let ports = GatewayPorts {
+            catalog: self.functions.clone(),
+            invoke: Arc::new(self.scheduler.clone()),
+            authorize: self.authorize.clone(),
+            clock: self.clock.clone(),
+            request_ids: self.request_ids.clone(),
+        };
+        Gateway::new(config, ports)
+    }
+
+    /// The functions.
+    pub fn functions(&self) -> &Arc<Functions> {
+        &self.functions
+    }
+
+    /// The scheduler, which is also an [`Invoke`].
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// The platform's account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// What is enforced.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The platform's clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Takes no new invocation, lets those that run finish within `within`, then stops every
+    /// instance. When it returns, none is left.
+    pub async fn shutdown(&self, within: Duration) {
+        self.scheduler.shutdown(self.clock.now() + within).await;
+    }
+}
