@@ -6,8 +6,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use fc_core::{
-    Body, Clock, Context, Deadline, Error, ErrorKind, FunctionVersion, Instant, Invocation,
-    LogType, Reply, Result, Sleep,
+    Body, Clock, Context, Deadline, Error, ErrorKind, FunctionVersion, Instance, Instant,
+    Invocation, LogType, Reply, Result, Sleep,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -17,21 +17,39 @@ use crate::lease::SlotLease;
 /// when the answer is whole.
 const TAIL_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Runs `invocation` in the slot, within the function's time-out (INV-7).
-pub(crate) async fn run(
-    clock: &Arc<dyn Clock>,
+/// A request in its slot, and until when it may run.
+pub(crate) struct Call<'l> {
+    answer: Answer<'l>,
+    by: Instant,
+    tail: bool,
+}
+
+type Answer<'l> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'l>>;
+
+/// Gives `invocation` to the slot's instance, which sees it at the first poll of [`run`].
+pub(crate) fn call<'l>(
+    instance: &'l dyn Instance,
     cx: Context,
-    lease: &mut SlotLease,
     version: &FunctionVersion,
     began: Instant,
     invocation: Invocation,
-) -> Result<Reply> {
+) -> Call<'l> {
     let by = (began + version.timeout()).min(cx.deadline.hard);
     let cx = cx.with_deadline(Deadline::at(by));
     let tail = invocation.log == LogType::Tail;
+    Call { answer: instance.invoke(cx, invocation), by, tail }
+}
+
+/// Runs a call within the function's time-out (INV-7).
+pub(crate) async fn run(
+    clock: &Arc<dyn Clock>,
+    lease: &mut SlotLease,
+    version: &FunctionVersion,
+    call: Call<'_>,
+) -> Result<Reply> {
+    let Call { answer, by, tail } = call;
     lease.begin();
-    let instance = lease.running().instance.clone();
-    let outcome = clock.with_deadline(by, instance.invoke(cx, invocation)).await;
+    let outcome = clock.with_deadline(by, answer).await;
     let mut reply = match outcome {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => {
@@ -42,7 +60,7 @@ pub(crate) async fn run(
     };
     if tail {
         let body = std::mem::take(reply.response.body_mut());
-        let read = clock.with_deadline(by, body.read(TAIL_BODY_BYTES_MAX)).await;
+        let read = Box::pin(clock.with_deadline(by, body.read(TAIL_BODY_BYTES_MAX))).await;
         let bytes = match read {
             Ok(read) => read.inspect_err(|error| lease.fail(error.kind()))?,
             Err(_) => return Err(timed_out(lease, version)),

@@ -68,7 +68,7 @@ impl Scheduler {
             limits: config.limits,
             gate: Gate::default(),
             reaper: Arc::new(Reaper::default()),
-            pools: papaya::HashMap::new(),
+            pools: papaya::HashMap::default(),
             pool_closed: tokio::sync::Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -169,7 +169,9 @@ impl Scheduler {
             match acquired? {
                 Acquired::Slot(lease) => return Ok(Granted { lease, cold: false, at: now }),
                 Acquired::Wait(waiting) => {
-                    let granted = waiting.granted(self.wait_until(cx, version, now)).await?;
+                    // In a box: a warm request's future is not made larger by what it does not do.
+                    let until = self.wait_until(cx, version, now);
+                    let granted = Box::pin(waiting.granted(until)).await?;
                     // Between the grant and this task's turn the instance may have failed (I17).
                     if granted.lease.is_good() {
                         return Ok(granted);
@@ -212,8 +214,9 @@ impl Invoke for Scheduler {
         let version = self.resolve(&invocation.target)?;
         around.gate.admit()?;
         let Granted { mut lease, cold, at: began } = self.acquire(cx, &version, accepted).await?;
-        let mut reply =
-            run::run(&around.clock, cx, &mut lease, &version, began, invocation).await?;
+        let instance = lease.running().instance.clone();
+        let call = run::call(&*instance, cx, &version, began, invocation);
+        let mut reply = run::run(&around.clock, &mut lease, &version, call).await?;
 
         reply.report.instance = Some(lease.running().id);
         reply.report.version = version.id();

@@ -146,7 +146,7 @@ impl FunctionVersion {
     }
 
     /// Where the code lies.
-    pub fn code(&self) -> &CodeRef {
+    pub fn code(&self) -> &Arc<CodeRef> {
         &self.code
     }
 

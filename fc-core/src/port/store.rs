@@ -110,7 +110,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// A dropped call may have written.
     async fn put(&self, key: &str, value: Bytes, when: When) -> Result<Revision>;
 
-    /// Deletes a record; `false` if there was none. `When::Absent` deletes nothing.
+    /// Deletes a record; `false` if there was none. `When::Absent` deletes nothing, and is a
+    /// `Conflict` if there is a record.
     ///
     /// # Errors
     ///

@@ -10,8 +10,8 @@ use std::task::{Context as TaskContext, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fc_core::{
-    Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation, InvocationKind, Reply,
-    RequestId, Result,
+    Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation, InvocationKind,
+    Reply, RequestId, Result,
 };
 use futures_util::FutureExt;
 use http::{Method, StatusCode, Uri};
@@ -77,12 +77,15 @@ impl Instance for InProcessInstance {
             *request.method_mut() = Method::POST;
             *request.uri_mut() = Uri::from_static("/invoke");
         }
-        let kind = invocation.kind;
         // The handler's own code before its first await may panic as well.
-        let call = AssertUnwindSafe(async { self.handler.call(cx, request).await });
-        match call.catch_unwind().await {
+        let call = || self.handler.call(cx, request);
+        let answer = match std::panic::catch_unwind(AssertUnwindSafe(call)) {
+            Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        match answer {
             Ok(Ok(response)) => Ok(Reply::new(response)),
-            Ok(Err(error)) => failure(kind, &*error),
+            Ok(Err(error)) => failure(invocation.kind, &*error),
             Err(panic) => Err(crashed(&*panic)),
         }
     }
@@ -157,9 +160,8 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            self.body.as_mut().poll_frame(cx)
-        }));
+        let polled =
+            std::panic::catch_unwind(AssertUnwindSafe(|| self.body.as_mut().poll_frame(cx)));
         match polled {
             Ok(frame) => frame.map_err(|error| {
                 let error = error.into();

@@ -94,7 +94,7 @@ impl Runtime for InProcessRuntime {
     }
 
     async fn prepare(&self, _: Context, version: &Arc<FunctionVersion>) -> Result<()> {
-        if *version.code() != CodeRef::Registered {
+        if **version.code() != CodeRef::Registered {
             return Err(Error::invalid("code", "the in-process runtime takes registered handlers"));
         }
         self.factory(version).map(|_| ())

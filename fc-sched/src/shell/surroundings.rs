@@ -26,8 +26,8 @@ pub(crate) struct Surroundings {
     pub(crate) limits: Limits,
     pub(crate) gate: Gate,
     pub(crate) reaper: Arc<Reaper>,
-    /// By the version's uid.
-    pub(crate) pools: HashMap<u64, Arc<PoolShell>>,
+    /// By the version's uid, which the catalog chooses: no caller can make keys collide.
+    pub(crate) pools: HashMap<u64, Arc<PoolShell>, foldhash::fast::RandomState>,
     /// Told whenever a pool is forgotten.
     pub(crate) pool_closed: Notify,
     /// Starts, stops and watches of instances.

@@ -1,5 +1,5 @@
 //! A scheduler over a scripted runtime and simulated time.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
