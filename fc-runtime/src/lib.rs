@@ -7,3 +7,4 @@
 //! [capabilities](fc_core::RuntimeCapabilities), and passes the conformance suite of `fc-testkit`.
 
 pub mod in_process;
+pub mod process;

@@ -1,4 +1,5 @@
 //! The in-process runtime: what a handler does, and what the caller is told.
+#![allow(clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use fc_core::{
     InstanceSpec, Invocation, InvocationKind, Limits, Request, RequestId, Response, Runtime,
     VersionId,
 };
-use fc_runtime::in_process::{Handler, HandlerFailure, InProcessRuntime, Work, handler_fn, service};
+use fc_runtime::in_process::{
+    Handler, HandlerFailure, InProcessRuntime, Work, handler_fn, service,
+};
 
 const CX: Context = Context::new(RequestId::NIL);
 
@@ -217,5 +220,33 @@ async fn a_stopped_instance_says_so_and_serves_nobody() {
     assert_eq!(waiting.await.unwrap(), Exit::Stopped);
     assert_eq!(instance.exited().await, Exit::Stopped);
     let error = instance.invoke(CX, event("x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FunctionCrashed);
+}
+
+/// A stream that never goes on.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = bytes::Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+/// A stop ends requests that run, in their answer's head or in its stream.
+#[tokio::test]
+async fn a_stop_ends_the_streams_of_the_instance() {
+    let handler = handler_fn(|_, _| async { Ok(Response::new(Body::stream(Silent))) });
+    let instance = instance_of(handler).await;
+    let reply = instance.invoke(CX, event("x")).await.unwrap();
+    let reading = tokio::spawn(reply.response.into_body().read(10));
+    tokio::task::yield_now().await;
+    instance.stop(CX).await.unwrap();
+    let error = reading.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FunctionCrashed);
 }

@@ -3,15 +3,14 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fc_core::{
     Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation, InvocationKind,
-    Reply, RequestId, Result,
+    Reply, RequestId, Response, Result,
 };
 use futures_util::FutureExt;
 use http::{Method, StatusCode, Uri};
@@ -22,23 +21,89 @@ use super::handler::{Handler, HandlerFailure};
 
 pub(super) struct InProcessInstance {
     handler: Arc<dyn Handler>,
-    stopped: AtomicBool,
-    stopping: Notify,
+    life: Arc<Life>,
 }
 
 impl InProcessInstance {
     pub(super) fn new(handler: Arc<dyn Handler>) -> Self {
-        Self { handler, stopped: AtomicBool::new(false), stopping: Notify::new() }
+        Self { handler, life: Arc::default() }
     }
 
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+    fn crashed(&self, panic: &(dyn Any + Send)) -> Error {
+        self.life.end(Exit::Panic);
+        crashed(panic)
+    }
+
+    /// The answer, whose stream ends when the instance does.
+    fn bound(&self, response: Response) -> Response {
+        response.map(|body| {
+            body.map_stream(|stream| Bound { stream, life: self.life.clone(), over: None })
+        })
     }
 }
 
 impl std::fmt::Debug for InProcessInstance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InProcessInstance").field("stopped", &self.is_stopped()).finish()
+        f.debug_struct("InProcessInstance").field("exit", &self.life.exit.get()).finish()
+    }
+}
+
+/// Whether the instance is over, and how it ended.
+#[derive(Default)]
+struct Life {
+    exit: OnceLock<Exit>,
+    exited: Notify,
+}
+
+impl Life {
+    /// The first end counts.
+    fn end(&self, exit: Exit) {
+        let _ = self.exit.set(exit);
+        self.exited.notify_waiters();
+    }
+
+    async fn over(&self) -> Exit {
+        loop {
+            let exited = self.exited.notified();
+            if let Some(exit) = self.exit.get() {
+                return *exit;
+            }
+            exited.await;
+        }
+    }
+}
+
+/// A streamed answer that ends with an error when its instance does.
+struct Bound {
+    stream: Pin<Box<dyn HttpBody<Data = Bytes, Error = Error> + Send>>,
+    life: Arc<Life>,
+    /// Made when the stream first has nothing.
+    over: Option<Pin<Box<dyn Future<Output = Exit> + Send>>>,
+}
+
+impl HttpBody for Bound {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = this.stream.as_mut().poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let life = this.life.clone();
+        let ended = this.over.get_or_insert_with(|| Box::pin(async move { life.over().await }));
+        ended.as_mut().poll(cx).map(|exit| Some(Err(over(exit))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.stream.size_hint()
     }
 }
 
@@ -69,8 +134,9 @@ impl Instance for InProcessInstance {
     }
 
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
-        if self.is_stopped() {
-            return Err(Error::new(ErrorKind::FunctionCrashed, "the instance was stopped"));
+        let exited = self.life.exited.notified();
+        if let Some(exit) = self.life.exit.get() {
+            return Err(over(*exit));
         }
         let mut request = invocation.request;
         if invocation.kind == InvocationKind::Event {
@@ -80,13 +146,18 @@ impl Instance for InProcessInstance {
         // The handler's own code before its first await may panic as well.
         let call = || self.handler.call(cx, request);
         let answer = match std::panic::catch_unwind(AssertUnwindSafe(call)) {
-            Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+            // A handler that is ready at once costs no registration with `exited`.
+            Ok(answer) => tokio::select! {
+                biased;
+                answer = AssertUnwindSafe(answer).catch_unwind() => answer,
+                () = exited => return Err(over(self.life.over().await)),
+            },
             Err(panic) => Err(panic),
         };
         match answer {
-            Ok(Ok(response)) => Ok(Reply::new(response)),
+            Ok(Ok(response)) => Ok(Reply::new(self.bound(response))),
             Ok(Err(error)) => failure(invocation.kind, &*error),
-            Err(panic) => Err(crashed(&*panic)),
+            Err(panic) => Err(self.crashed(&*panic)),
         }
     }
 
@@ -103,20 +174,17 @@ impl Instance for InProcessInstance {
     }
 
     async fn exited(&self) -> Exit {
-        loop {
-            let stopping = self.stopping.notified();
-            if self.is_stopped() {
-                return Exit::Stopped;
-            }
-            stopping.await;
-        }
+        self.life.over().await
     }
 
     async fn stop(&self, _: Context) -> Result<()> {
-        self.stopped.store(true, Ordering::Release);
-        self.stopping.notify_waiters();
+        self.life.end(Exit::Stopped);
         Ok(())
     }
+}
+
+fn over(exit: Exit) -> Error {
+    Error::new(ErrorKind::FunctionCrashed, format!("the instance is over: {exit}"))
 }
 
 /// The answer to a handler that returned an error: one of ours keeps its kind (a body over its

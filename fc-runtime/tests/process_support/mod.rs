@@ -1,5 +1,5 @@
 //! What the tests of the process runtime share: functions in temporary directories.
-#![allow(dead_code, clippy::disallowed_methods)]
+#![allow(dead_code, unreachable_pub, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -33,11 +33,7 @@ pub fn config() -> ProcessConfig {
     // Files of tests run at once too, each in a process of its own.
     let base = 20_000 + (std::process::id() % 40) as u16 * 200;
     let first = base + NEXT.fetch_add(1, Ordering::Relaxed) % 20 * 10;
-    ProcessConfig {
-        region: "cn-test".into(),
-        ports: first..=first + 9,
-        ..ProcessConfig::default()
-    }
+    ProcessConfig { region: "cn-test".into(), ports: first..=first + 9, ..ProcessConfig::default() }
 }
 
 pub fn runtime() -> ProcessRuntime {
@@ -87,19 +83,14 @@ impl Function {
     }
 
     pub fn version(&self) -> Arc<FunctionVersion> {
-        self.version_of(CodeRef::Directory {
-            path: self.path().into(),
-            unpacked_bytes: 1,
-        })
+        self.version_of(CodeRef::Directory { path: self.path().into(), unpacked_bytes: 1 })
     }
 
     pub fn version_of(&self, code: CodeRef) -> Arc<FunctionVersion> {
         let account = AccountId::new("1234567890").unwrap();
         let limits = Limits::function_compute();
         let id = VersionId::new(7);
-        FunctionVersion::new(1, account, id, &self.spec, Arc::new(code), &limits)
-            .unwrap()
-            .into()
+        FunctionVersion::new(1, account, id, &self.spec, Arc::new(code), &limits).unwrap().into()
     }
 
     pub async fn start(&self, runtime: &ProcessRuntime) -> Result<Arc<dyn Instance>> {
@@ -115,7 +106,19 @@ impl Function {
     }
 }
 
+/// Python itself: what is called `python3` may be a script that looks for it.
+pub fn python() -> &'static str {
+    static PYTHON: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let asked = std::process::Command::new("python3")
+            .args(["-c", "import sys; print(sys.executable, end='')"])
+            .output();
+        String::from_utf8(asked.unwrap().stdout).unwrap()
+    })
+}
+
 pub fn write_program(path: &PathBuf, program: &str) {
+    let program = program.replacen("#!/usr/bin/env python3", &format!("#!{}", python()), 1);
     std::fs::write(path, program).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -177,9 +180,7 @@ pub fn http(
 
 /// Sends one HTTP request and reads the answer.
 pub async fn call(instance: &Arc<dyn Instance>, function: &Function, path: &str) -> Result<String> {
-    let reply = instance
-        .invoke(cx(), http(&function.version(), "GET", path, ()))
-        .await?;
+    let reply = instance.invoke(cx(), http(&function.version(), "GET", path, ())).await?;
     text(reply).await
 }
 

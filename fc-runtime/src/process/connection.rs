@@ -1,0 +1,176 @@
+//! Kept connections to a program, driven by whoever uses them: no task stands between.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use fc_core::{Body, Request};
+use http::Response;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, Connection as Driver, SendRequest};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+
+/// Longest head of an answer, bytes; an instance is not to make the platform keep more.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections that are kept beyond the instance's concurrency.
+const SPARE: usize = 2;
+
+/// One connection. Dropped, it closes.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<Body>,
+    driver: Driver<TokioIo<TcpStream>, Body>,
+    over: bool,
+}
+
+/// Why a request had no answer.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// Not one byte of it was sent: here it is again.
+    Unsent(Box<Request>, hyper::Error),
+    /// It may have been processed.
+    Sent(hyper::Error),
+}
+
+impl Connection {
+    pub(super) async fn open(address: SocketAddr) -> std::io::Result<Box<Self>> {
+        let stream = TcpStream::connect(address).await?;
+        Self::new(stream).await
+    }
+
+    pub(super) async fn new(stream: TcpStream) -> std::io::Result<Box<Self>> {
+        stream.set_nodelay(true)?;
+        let (sender, driver) = Builder::new()
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(std::io::Error::other)?;
+        Ok(Box::new(Self { sender, driver, over: false }))
+    }
+
+    /// Moves bytes both ways as far as that goes now.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.over && Pin::new(&mut self.driver).poll(cx).is_ready() {
+            self.over = true;
+        }
+    }
+
+    /// Whether the server has not closed it and it can take a request now.
+    fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        !self.over && self.sender.is_ready()
+    }
+
+    /// Sends `request` and gives the head of the answer, whose body arrives while this connection
+    /// is driven.
+    pub(super) async fn send(&mut self, request: Request) -> Result<Response<Incoming>, Lost> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let outcome = poll_fn(|cx| {
+            if !self.over && Pin::new(&mut self.driver).poll(cx).is_ready() {
+                self.over = true;
+            }
+            answer.as_mut().poll(cx)
+        })
+        .await;
+        outcome.map_err(|mut lost: TrySendError<Request>| match lost.take_message() {
+            Some(request) => Lost::Unsent(Box::new(request), lost.into_error()),
+            None => Lost::Sent(lost.into_error()),
+        })
+    }
+}
+
+impl Connection {
+    /// An answer's body, at most `limit` bytes of it; `None` if there is more or it breaks off.
+    pub(super) async fn read(&mut self, mut body: Incoming, limit: u64) -> Option<Vec<u8>> {
+        let mut all = Vec::new();
+        poll_fn(|cx| {
+            loop {
+                self.drive(cx);
+                match ready!(Pin::new(&mut body).poll_frame(cx)) {
+                    None => return Poll::Ready(Some(())),
+                    Some(Err(_)) => return Poll::Ready(None),
+                    Some(Ok(frame)) => {
+                        let data = frame.into_data().unwrap_or_default();
+                        if (all.len() + data.len()) as u64 > limit {
+                            return Poll::Ready(None);
+                        }
+                        all.extend_from_slice(&data);
+                    }
+                }
+            }
+        })
+        .await?;
+        Some(all)
+    }
+}
+
+/// An instance's idle connections, the last used first.
+#[derive(Debug)]
+pub(super) struct Connections {
+    address: SocketAddr,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    /// Boxed where they are made, so that moving one moves a pointer.
+    #[allow(clippy::vec_box)]
+    stack: Vec<Box<Connection>>,
+    max: usize,
+}
+
+impl Connections {
+    pub(super) fn new(address: SocketAddr, concurrency: u32) -> Self {
+        Self {
+            address,
+            idle: Mutex::new(Idle { stack: Vec::new(), max: concurrency as usize + SPARE }),
+        }
+    }
+
+    /// A kept connection that still stands, or a new one.
+    pub(super) async fn take(&self) -> std::io::Result<Box<Connection>> {
+        while let Some(mut kept) = self.pop() {
+            if poll_fn(|cx| Poll::Ready(kept.is_usable(cx))).await {
+                return Ok(kept);
+            }
+        }
+        self.open().await
+    }
+
+    /// A new connection.
+    pub(super) async fn open(&self) -> std::io::Result<Box<Connection>> {
+        Connection::open(self.address).await
+    }
+
+    fn pop(&self) -> Option<Box<Connection>> {
+        self.idle.lock().stack.pop()
+    }
+
+    /// Keeps a connection whose answer is complete, if it can be used again.
+    pub(super) fn keep(&self, mut connection: Box<Connection>, cx: &mut Context<'_>) {
+        if connection.is_usable(cx) {
+            self.put(connection);
+        }
+    }
+
+    pub(super) fn put(&self, connection: Box<Connection>) {
+        let mut idle = self.idle.lock();
+        if idle.stack.len() < idle.max {
+            idle.stack.push(connection);
+        }
+    }
+
+    /// Closes what is idle, and keeps nothing from now on.
+    pub(super) fn close(&self) {
+        let mut idle = self.idle.lock();
+        idle.max = 0;
+        idle.stack = Vec::new();
+    }
+}

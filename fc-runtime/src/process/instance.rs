@@ -1,0 +1,252 @@
+//! One running program as an instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fc_core::{
+    Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation, InvocationKind,
+    LogType, Qualifier, Reply, RequestId, Response, Result, Target,
+};
+use http::{Method, Version};
+use parking_lot::Mutex;
+use rustix::process::Signal;
+use tokio::task::JoinHandle;
+
+use super::answer::Answer;
+use super::exchange::Again;
+use super::head::{self, About};
+use super::log::Call;
+use super::running::{Begun, Running};
+use super::tree::Tree;
+
+/// What of a failed hook's answer its error shows, bytes.
+const HOOK_ANSWER_BYTES_MAX: u64 = 4 * 1024;
+
+/// How long a killed leader may take to end before its tree is ended without knowing how it did.
+const KILLED_MAX: Duration = Duration::from_secs(5);
+
+/// One program, its connections and its log.
+#[derive(Debug)]
+pub(super) struct ProcessInstance {
+    running: Arc<Running>,
+    tree: Arc<Tree>,
+    stop_grace: Duration,
+    /// Those that watch, read and probe: over when the instance is.
+    tasks: Mutex<Vec<Task>>,
+}
+
+/// A task that ends with its holder.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl ProcessInstance {
+    pub(super) fn new(running: &Arc<Running>, tree: Tree, stop_grace: Duration) -> Self {
+        let tree = Arc::new(tree);
+        let instance = Self {
+            tree: tree.clone(),
+            stop_grace,
+            tasks: Mutex::new(Vec::with_capacity(4)),
+            running: running.clone(),
+        };
+        instance.spawn(running.clone().watch_over(tree));
+        for stream in 0..2 {
+            instance.spawn(running.capture.clone().follow(stream));
+        }
+        instance
+    }
+
+    pub(super) fn running(&self) -> &Arc<Running> {
+        &self.running
+    }
+
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().push(Task(tokio::spawn(work)));
+    }
+
+    /// Ends the whole tree, after `grace` for those that heed SIGTERM.
+    pub(super) async fn end(&self, grace: Duration) -> Result<()> {
+        let running = &self.running;
+        running.end_for(Exit::Stopped);
+        // Before the program's end closes them: the side that closes first keeps the port busy
+        // for a minute (TIME_WAIT), and the next instance needs it.
+        running.connections.close();
+        if running.exit().is_none() && !grace.is_zero() {
+            running.leader.signal_group(Signal::TERM);
+            self.exited_within(grace).await;
+        }
+        if running.exit().is_none() {
+            running.leader.signal_group(Signal::KILL);
+            self.exited_within(KILLED_MAX).await;
+        }
+        self.tree.end().await?;
+        running.capture.close();
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for mut task in tasks {
+            task.0.abort();
+            let _ = (&mut task.0).await;
+        }
+        Ok(())
+    }
+
+    async fn exited_within(&self, time: Duration) {
+        let by = self.running.clock.now() + time;
+        let exited = self.running.exited();
+        let _ = self.running.clock.with_deadline(by, exited).await;
+    }
+
+    async fn answer(&self, cx: Context, begun: Begun, invocation: Invocation) -> Result<Reply> {
+        let event = invocation.kind == InvocationKind::Event;
+        let running = &self.running;
+        let about =
+            About { cx, qualifier: qualifier(&invocation.target), client: invocation.client_ip };
+        let (request, again) = match invocation.kind {
+            InvocationKind::Event => {
+                let body = invocation.request.into_body();
+                (running.heads.event(body, about)?, None)
+            }
+            InvocationKind::Http => {
+                let again = Again::of(&invocation.request, about);
+                (running.heads.pass_on(invocation.request, about)?, again)
+            }
+        };
+        let (connection, answer) = running.exchange(request, again, begun.at).await?;
+        let (mut parts, incoming) = answer.into_parts();
+        let mut begun = begun;
+        begun.failed = head::take_failure(&mut parts.headers);
+        let failure = begun.failed.then_some(FailureType::Unhandled);
+        let body = Answer::body(connection, incoming, begun).await?;
+        let response = if event {
+            // An event's answer is its body, whatever the head says (`alibaba-fc.md` 2.6).
+            Response::new(body)
+        } else {
+            head::clean_answer(&mut parts.headers);
+            parts.version = Version::HTTP_11;
+            Response::from_parts(parts, body)
+        };
+        let mut reply = Reply::new(response);
+        reply.failure = failure;
+        reply.report.instance = Some(running.id);
+        reply.report.version = running.version.id();
+        if event {
+            reply.report.memory_bytes = running.memory.peak(running.clock.now());
+        }
+        Ok(reply)
+    }
+
+    async fn hook(
+        &self,
+        cx: Context,
+        call: Call,
+        method: Method,
+        path: &'static str,
+    ) -> Result<()> {
+        let mut begun = self.running.begin(call, cx, false);
+        let outcome = self.call_hook(cx, &begun, method, path).await;
+        begun.failed = outcome.is_err();
+        outcome
+    }
+
+    async fn call_hook(
+        &self,
+        cx: Context,
+        begun: &Begun,
+        method: Method,
+        path: &'static str,
+    ) -> Result<()> {
+        let running = &self.running;
+        let about =
+            About { cx, qualifier: &Qualifier::Version(running.version.id()), client: None };
+        let request = running.heads.hook(method, path, about)?;
+        let (mut connection, answer) = running.exchange(request, None, begun.at).await?;
+        let status = answer.status();
+        let body = connection.read(answer.into_body(), HOOK_ANSWER_BYTES_MAX).await;
+        if status.is_success() {
+            if body.is_some() {
+                running.connections.put(connection);
+            }
+            return Ok(());
+        }
+        let body = body.unwrap_or_default();
+        let message = format!("{path} was answered with {status}: {}", body.escape_ascii());
+        Err(Error::new(ErrorKind::FunctionFailed, message))
+    }
+}
+
+impl Drop for ProcessInstance {
+    fn drop(&mut self) {
+        self.running.end_for(Exit::Stopped);
+        self.running.connections.close();
+        self.tree.begin_end();
+    }
+}
+
+fn qualifier(target: &Target) -> &Qualifier {
+    match target {
+        Target::Named { qualifier, .. } | Target::Resolved { qualifier, .. } => qualifier,
+    }
+}
+
+#[async_trait]
+impl Instance for ProcessInstance {
+    async fn run_hook(&self, cx: Context, hook: Hook) -> Result<()> {
+        let lifecycle = self.running.version.lifecycle();
+        match hook {
+            Hook::Initialize if lifecycle.is_some_and(|config| config.initializer.is_some()) => {
+                let done = self.hook(cx, Call::Initialize, Method::POST, "/initialize").await;
+                done.map_err(|error| {
+                    Error::new(ErrorKind::InitializationError, error.to_string()).with_source(error)
+                })
+            }
+            Hook::PreStop if lifecycle.is_some_and(|config| config.pre_stop.is_some()) => {
+                self.hook(cx, Call::PreStop, Method::GET, "/pre-stop").await
+            }
+            // What the function does not ask for is not called.
+            Hook::Initialize | Hook::PreStop => Ok(()),
+            Hook::PreFreeze => Err(Error::new(
+                ErrorKind::Unsupported,
+                "PreFreeze: process instances are not frozen",
+            )),
+        }
+    }
+
+    async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
+        let exact_log = invocation.log == LogType::Tail;
+        let begun = self.running.begin(Call::Invoke, cx, exact_log);
+        if let Some(exit) = self.running.exit() {
+            return Err(self.running.crashed(begun.at, exit));
+        }
+        self.answer(cx, begun, invocation).await
+    }
+
+    async fn log_tail(&self, request: RequestId, max: usize) -> Option<Bytes> {
+        self.running.capture.tail(request, max)
+    }
+
+    async fn suspend(&self, _: Context) -> Result<()> {
+        Err(unsupported())
+    }
+
+    async fn resume(&self, _: Context) -> Result<()> {
+        Err(unsupported())
+    }
+
+    async fn exited(&self) -> Exit {
+        self.running.exited().await
+    }
+
+    async fn stop(&self, _: Context) -> Result<()> {
+        self.end(self.stop_grace).await
+    }
+}
+
+fn unsupported() -> Error {
+    Error::new(ErrorKind::Unsupported, "process instances cannot be suspended")
+}

@@ -1,0 +1,304 @@
+//! An instance's output: a bounded ring of lines, cut per request.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use fc_core::RequestId;
+
+/// Longest line that is kept whole, bytes (`alibaba-fc.md` 5.6).
+const LINE_BYTES_MAX: usize = 32 * 1024;
+
+/// Requests whose part of the log is known.
+const SPANS_MAX: usize = 1_024;
+
+const START: &str = " Start RequestId: ";
+const END: &str = " End RequestId: ";
+
+/// Which call a marker belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Call {
+    Invoke,
+    Initialize,
+    PreStop,
+}
+
+impl Call {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Invoke => "FC Invoke",
+            Self::Initialize => "FC Initialize",
+            Self::PreStop => "FC PreStop",
+        }
+    }
+}
+
+/// The last lines of an instance's output, markers among them.
+#[derive(Debug)]
+pub(super) struct Log {
+    ring: VecDeque<u8>,
+    bytes_max: usize,
+    /// Bytes written ever: the position behind the ring's last byte.
+    end: u64,
+    lost: u64,
+    spans: VecDeque<Span>,
+}
+
+/// Where a request's part of the log lies.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    id: RequestId,
+    from: u64,
+    to: Option<u64>,
+}
+
+impl Log {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { ring: VecDeque::new(), bytes_max, end: 0, lost: 0, spans: VecDeque::new() }
+    }
+
+    /// Marks the begin of a call.
+    pub(super) fn begin(&mut self, call: Call, id: RequestId) {
+        if self.spans.len() >= SPANS_MAX {
+            let over = self.spans.iter().position(|span| span.to.is_some());
+            self.spans.remove(over.unwrap_or(0));
+        }
+        self.spans.push_back(Span { id, from: self.end, to: None });
+        self.marker(call, START, id, false);
+    }
+
+    /// Marks the end of a call.
+    pub(super) fn finish(&mut self, call: Call, id: RequestId, failed: bool) {
+        self.marker(call, END, id, failed);
+        let end = self.end;
+        if let Some(span) = self.span_mut(id) {
+            span.to = Some(end);
+        }
+    }
+
+    /// Adds what the program printed, unless it is a marker that the platform writes itself.
+    pub(super) fn line(&mut self, line: &[u8]) {
+        if !self.is_own_marker(line) {
+            self.push(line);
+            self.push(b"\n");
+        }
+    }
+
+    /// Counts bytes that were not kept.
+    pub(super) fn lose(&mut self, bytes: usize) {
+        self.lost += bytes as u64;
+    }
+
+    /// Bytes that are no longer there, or never were.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The last `max` bytes of a request's part; `None` if it is not known (any more).
+    pub(super) fn tail(&self, id: RequestId, max: usize) -> Option<Bytes> {
+        let span = self.spans.iter().rev().find(|span| span.id == id)?;
+        Some(self.between(span.from, span.to.unwrap_or(self.end), max))
+    }
+
+    /// The last `max` bytes.
+    pub(super) fn last(&self, max: usize) -> Bytes {
+        self.between(0, self.end, max)
+    }
+
+    fn between(&self, from: u64, to: u64, max: usize) -> Bytes {
+        let oldest = self.end - self.ring.len() as u64;
+        let from = from.max(oldest).max(to.saturating_sub(max as u64)).min(to.max(oldest));
+        let to = to.max(oldest);
+        // Both lie within the ring, whose length is a usize.
+        let range = (from - oldest) as usize..(to - oldest) as usize;
+        self.ring.range(range).copied().collect::<Vec<u8>>().into()
+    }
+
+    fn span_mut(&mut self, id: RequestId) -> Option<&mut Span> {
+        self.spans.iter_mut().rev().find(|span| span.id == id)
+    }
+
+    fn marker(&mut self, call: Call, what: &str, id: RequestId, failed: bool) {
+        self.push(call.prefix().as_bytes());
+        self.push(what.as_bytes());
+        self.push(&id.encode());
+        if failed {
+            self.push(b", Error: Unhandled function error");
+        }
+        self.push(b"\n");
+    }
+
+    /// Whether `line` is a marker of a request whose marker the platform has written or will write.
+    fn is_own_marker(&self, line: &[u8]) -> bool {
+        if !line.starts_with(b"FC ") {
+            return false;
+        }
+        let id = [Call::Invoke, Call::Initialize, Call::PreStop]
+            .into_iter()
+            .find_map(|call| line.strip_prefix(call.prefix().as_bytes()))
+            .and_then(|rest| {
+                rest.strip_prefix(START.as_bytes()).or_else(|| rest.strip_prefix(END.as_bytes()))
+            })
+            .and_then(|rest| rest.get(..RequestId::TEXT_BYTES));
+        id.is_some_and(|id| self.spans.iter().rev().any(|span| span.id.encode() == id))
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.end += bytes.len() as u64;
+        let kept = &bytes[bytes.len().saturating_sub(self.bytes_max)..];
+        let over = (self.ring.len() + kept.len()).saturating_sub(self.bytes_max);
+        self.lost += (over + bytes.len() - kept.len()) as u64;
+        self.ring.drain(..over);
+        self.ring.extend(kept);
+    }
+}
+
+/// One stream's bytes as lines.
+#[derive(Default, Debug)]
+pub(super) struct Lines {
+    partial: Vec<u8>,
+    /// The rest of the line is dropped: it is too long.
+    cut: bool,
+}
+
+impl Lines {
+    /// Hands every line that `bytes` end to `line`, without its newline, and says how many bytes of
+    /// lines too long were dropped.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) -> usize {
+        let mut dropped = 0;
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let (text, ends) = match piece.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (piece, false),
+            };
+            if ends && self.partial.is_empty() && text.len() <= LINE_BYTES_MAX {
+                line(text);
+                continue;
+            }
+            let room = LINE_BYTES_MAX - self.partial.len();
+            let kept = if self.cut { 0 } else { text.len().min(room) };
+            self.partial.extend_from_slice(&text[..kept]);
+            dropped += text.len() - kept;
+            self.cut |= kept < text.len();
+            if ends {
+                self.flush(&mut line);
+            }
+        }
+        dropped
+    }
+
+    /// Ends a line that its newline has not ended yet.
+    pub(super) fn flush(&mut self, mut line: impl FnMut(&[u8])) {
+        if !self.partial.is_empty() {
+            line(&self.partial);
+        }
+        self.partial = Vec::new();
+        self.cut = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fc_core::{RequestIds, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ids() -> (RequestId, RequestId) {
+        let ids = RequestIds::with_prefix(1);
+        (ids.next(Timestamp::default()), ids.next(Timestamp::default()))
+    }
+
+    fn text(bytes: Option<Bytes>) -> String {
+        String::from_utf8(bytes.unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn run_9_a_tail_is_the_requests_own_part_between_its_markers() {
+        let (a, b) = ids();
+        let mut log = Log::new(10_000);
+        log.line(b"before");
+        log.begin(Call::Invoke, a);
+        log.line(b"one");
+        log.finish(Call::Invoke, a, false);
+        log.line(b"between");
+        log.begin(Call::Invoke, b);
+        log.line(b"two");
+        log.finish(Call::Invoke, b, true);
+        let marks = |id: RequestId, line: &str, error: &str| {
+            format!(
+                "FC Invoke Start RequestId: {id}\n{line}\nFC Invoke End RequestId: {id}{error}\n"
+            )
+        };
+        assert_eq!(text(log.tail(a, 4096)), marks(a, "one", ""));
+        let failed = ", Error: Unhandled function error";
+        assert_eq!(text(log.tail(b, 4096)), marks(b, "two", failed));
+        assert_eq!(text(log.tail(a, 5)), format!("{}\n", &a.to_string()[28..]));
+        assert_eq!(log.tail(RequestId::NIL, 10), None);
+    }
+
+    #[test]
+    fn run_9_a_program_that_prints_the_markers_itself_has_them_once() {
+        let (a, _) = ids();
+        let mut log = Log::new(10_000);
+        log.begin(Call::Invoke, a);
+        log.line(format!("FC Invoke Start RequestId: {a}").as_bytes());
+        log.line(b"FC Invoke Start RequestId: somebody else's");
+        log.finish(Call::Invoke, a, false);
+        log.line(format!("FC Invoke End RequestId: {a}").as_bytes());
+        let all = text(Some(log.last(10_000)));
+        assert_eq!(all.matches(&a.to_string()).count(), 2);
+        assert!(all.contains("somebody else's"));
+    }
+
+    #[test]
+    fn run_9_a_line_too_long_is_cut_and_the_rest_counted() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        let mut dropped = 0;
+        for _ in 0..5 {
+            dropped += lines.feed(&[b'x'; 10_000], |line| seen.push(line.len()));
+        }
+        dropped += lines.feed(b"\nshort\n", |line| seen.push(line.len()));
+        assert_eq!(seen, [LINE_BYTES_MAX, 5]);
+        assert_eq!(dropped, 50_000 - LINE_BYTES_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn run_9_the_ring_is_bounded_and_counts_what_it_lost(
+            bytes_max in 0usize..100,
+            lines in prop::collection::vec(prop::collection::vec(b'a'..=b'z', 0..50), 0..30),
+        ) {
+            let (a, _) = ids();
+            let mut log = Log::new(bytes_max);
+            log.begin(Call::Invoke, a);
+            let mut all = log.end;
+            for line in &lines {
+                log.line(line);
+                all += line.len() as u64 + 1;
+                prop_assert!(log.ring.len() <= bytes_max);
+                prop_assert_eq!(log.lost() + log.ring.len() as u64, all);
+                prop_assert!(log.tail(a, 20).unwrap().len() <= 20);
+            }
+        }
+
+        #[test]
+        fn run_9_lines_are_the_same_however_they_arrive(
+            text in "[a-c\n]{0,60}", cuts in prop::collection::vec(1usize..9, 1..20),
+        ) {
+            let mut lines = Lines::default();
+            let mut seen = Vec::new();
+            let mut rest = text.as_bytes();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() { break; }
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                lines.feed(now, |line| seen.push(String::from_utf8(line.to_vec()).unwrap()));
+                rest = later;
+            }
+            lines.flush(|line| seen.push(String::from_utf8(line.to_vec()).unwrap()));
+            let whole: Vec<&str> = text.split_terminator('\n').filter(|line| !line.is_empty()).collect();
+            seen.retain(|line| !line.is_empty());
+            prop_assert_eq!(seen, whole);
+        }
+    }
+}
