@@ -1,5 +1,6 @@
 //! 10 000 requests at 64 connections, with clients that leave, functions that hang and crash: what is
 //! left afterwards, judged from the operating system (I14, I17, I18, I22).
+#![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "real processes take real time")]
 
 use std::collections::BTreeMap;
@@ -21,8 +22,11 @@ const REQUESTS: u64 = 10_000;
 const CONNECTIONS: usize = 64;
 const SEED: u64 = 0x5eed_0f5c;
 
-/// Name, instance concurrency, instances at most, and what its clients ask for with which weight.
-const FUNCTIONS: [(&str, u32, u32, &[(&str, u64)]); 4] = [
+/// A path and its weight.
+type Choice = (&'static str, u64);
+
+/// Name, instance concurrency, instances at most, and what its clients ask for.
+const FUNCTIONS: [(&str, u32, u32, &[Choice]); 4] = [
     ("quick", 20, 4, &[("/ok", 100)]),
     ("single", 1, 8, &[("/ok", 60), ("/sleep", 37), ("/child", 3)]),
     ("streams", 4, 4, &[("/stream", 60), ("/ok", 40)]),

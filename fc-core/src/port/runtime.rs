@@ -101,6 +101,8 @@ pub enum Exit {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// A handler of this process panicked.
+    Panic,
     /// It ran out of memory.
     OutOfMemory,
     /// Its health check failed.
@@ -113,6 +115,7 @@ impl fmt::Display for Exit {
             Self::Stopped => f.write_str("stopped"),
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Panic => f.write_str("panic"),
             Self::OutOfMemory => f.write_str("out of memory"),
             Self::Unhealthy => f.write_str("failed health check"),
         }
@@ -200,7 +203,8 @@ pub trait Instance: Debug + Send + Sync + 'static {
     /// Safe.
     async fn exited(&self) -> Exit;
 
-    /// Ends the instance and frees all that it held: processes, ports, files. Idempotent. When it
+    /// Ends the instance and frees all that it held: processes, ports, files. Requests that run in it
+    /// end with an error. Idempotent. When it
     /// returns, nothing of the instance is left.
     ///
     /// # Errors
