@@ -6,8 +6,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use fc_core::{
-    Body, Clock, Context, Deadline, Error, ErrorKind, FunctionVersion, Instance, Instant,
-    Invocation, LogType, Reply, Result, Sleep,
+    Body, Clock, Context, Elapsed, Error, ErrorKind, FunctionVersion, Instant, Limits, Reply,
+    Result, Sleep,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -17,63 +17,64 @@ use crate::lease::SlotLease;
 /// when the answer is whole.
 const TAIL_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// A request in its slot, and until when it may run.
-pub(crate) struct Call<'l> {
-    answer: Answer<'l>,
-    by: Instant,
-    tail: bool,
+/// Until when a request that began at `began` may run (INV-7).
+pub(crate) fn deadline(cx: Context, version: &FunctionVersion, began: Instant) -> Instant {
+    (began + version.timeout()).min(cx.deadline.hard)
 }
 
-type Answer<'l> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'l>>;
-
-/// Gives `invocation` to the slot's instance, which sees it at the first poll of [`run`].
-pub(crate) fn call<'l>(
-    instance: &'l dyn Instance,
-    cx: Context,
-    version: &FunctionVersion,
-    began: Instant,
-    invocation: Invocation,
-) -> Call<'l> {
-    let by = (began + version.timeout()).min(cx.deadline.hard);
-    let cx = cx.with_deadline(Deadline::at(by));
-    let tail = invocation.log == LogType::Tail;
-    Call { answer: instance.invoke(cx, invocation), by, tail }
-}
-
-/// Runs a call within the function's time-out (INV-7).
-pub(crate) async fn run(
-    clock: &Arc<dyn Clock>,
+/// What the instance's answer, or its silence until the deadline, means for the slot.
+pub(crate) fn settle(
     lease: &mut SlotLease,
     version: &FunctionVersion,
-    call: Call<'_>,
+    outcome: Result<Result<Reply>, Elapsed>,
 ) -> Result<Reply> {
-    let Call { answer, by, tail } = call;
-    lease.begin();
-    let outcome = clock.with_deadline(by, answer).await;
-    let mut reply = match outcome {
-        Ok(Ok(reply)) => reply,
+    match outcome {
+        Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => {
             lease.fail(error.kind());
-            return Err(error);
+            Err(error)
         }
-        Err(_) => return Err(timed_out(lease, version)),
-    };
-    if tail {
-        let body = std::mem::take(reply.response.body_mut());
-        let read = Box::pin(clock.with_deadline(by, body.read(TAIL_BODY_BYTES_MAX))).await;
-        let bytes = match read {
-            Ok(read) => read.inspect_err(|error| lease.fail(error.kind()))?,
-            Err(_) => return Err(timed_out(lease, version)),
-        };
-        *reply.response.body_mut() = bytes.into();
-    } else if !reply.response.body().is_in_memory() {
-        let clock = clock.clone();
-        let body = std::mem::take(reply.response.body_mut());
-        let seconds = version.timeout().as_secs();
-        *reply.response.body_mut() =
-            body.map_stream(|stream| Timed { stream, clock, by, seconds, sleep: None });
+        Err(Elapsed) => Err(timed_out(lease, version)),
     }
+}
+
+/// Reads a whole answer, and then the end of its log (INV-9).
+pub(crate) async fn with_log_tail(
+    clock: &Arc<dyn Clock>,
+    cx: Context,
+    lease: &mut SlotLease,
+    version: &FunctionVersion,
+    mut reply: Reply,
+    limits: &Limits,
+) -> Result<Reply> {
+    let body = std::mem::take(reply.response.body_mut());
+    let bytes = match clock.with_deadline(cx.deadline.hard, body.read(TAIL_BODY_BYTES_MAX)).await {
+        Ok(read) => read.inspect_err(|error| lease.fail(error.kind()))?,
+        Err(Elapsed) => return Err(timed_out(lease, version)),
+    };
+    *reply.response.body_mut() = bytes.into();
+    let max = usize::try_from(limits.log_tail_bytes_max).unwrap_or(usize::MAX);
+    reply.report.log_tail = lease.running().instance.log_tail(cx.request_id, max).await;
     Ok(reply)
+}
+
+/// Ties the slot to the answer's body: it is free when the last byte is gone, or the caller is. A
+/// stream ends at the deadline.
+pub(crate) fn hand_over(
+    clock: &Arc<dyn Clock>,
+    by: Instant,
+    version: &FunctionVersion,
+    mut reply: Reply,
+    lease: SlotLease,
+) -> Reply {
+    let mut body: Body = std::mem::take(reply.response.body_mut());
+    if !body.is_in_memory() {
+        let clock = clock.clone();
+        let seconds = version.timeout().as_secs();
+        body = body.map_stream(|stream| Timed { stream, clock, by, seconds, sleep: None });
+    }
+    *reply.response.body_mut() = body.guarded(lease);
+    reply
 }
 
 fn timed_out(lease: &mut SlotLease, version: &FunctionVersion) -> Error {
@@ -83,12 +84,6 @@ fn timed_out(lease: &mut SlotLease, version: &FunctionVersion) -> Error {
 
 fn too_long(seconds: u64) -> Error {
     Error::new(ErrorKind::FunctionTimeout, format!("Function time out after {seconds}s"))
-}
-
-/// The end of the invocation's log, as its instance kept it.
-pub(crate) async fn log_tail(lease: &SlotLease, cx: Context, max: u64) -> Option<Bytes> {
-    let max = usize::try_from(max).unwrap_or(usize::MAX);
-    lease.running().instance.log_tail(cx.request_id, max).await
 }
 
 /// A streamed answer that ends with an error when the function's time is up.
@@ -123,11 +118,4 @@ impl HttpBody for Timed {
     fn size_hint(&self) -> SizeHint {
         self.stream.size_hint()
     }
-}
-
-/// Ties the slot to the answer's body: it is free when the last byte is gone, or the caller is.
-pub(crate) fn hand_over(mut reply: Reply, lease: SlotLease) -> Reply {
-    let body: Body = std::mem::take(reply.response.body_mut());
-    *reply.response.body_mut() = body.guarded(lease);
-    reply
 }

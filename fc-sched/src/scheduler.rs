@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::{
-    Catalog, Clock, Context, FunctionVersion, Instant, Invocation, Invoke, Limits, LogType,
-    Network, Reply, RequestIds, Result, Runtime, Target,
+    Catalog, Clock, Context, Deadline, Error, FunctionVersion, Instant, Invocation, Invoke, Limits,
+    LogType, Network, Reply, RequestIds, Result, Runtime, Target,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +15,7 @@ use crate::admission::Gate;
 use crate::core::PoolUse;
 use crate::reaper::Reaper;
 use crate::run;
-use crate::shell::{Acquired, Granted, PoolShell, Surroundings};
+use crate::shell::{Acquired, Granted, PoolShell, Surroundings, Waiting};
 
 /// What a scheduler is told once.
 #[derive(Clone, Debug, Default)]
@@ -153,13 +153,8 @@ impl Scheduler {
         (pools.get_or_insert_with(version.uid(), new).clone(), true)
     }
 
-    /// A slot of an instance of `version`.
-    async fn acquire(
-        &self,
-        cx: Context,
-        version: &Arc<FunctionVersion>,
-        now: Instant,
-    ) -> Result<Granted> {
+    /// A slot of an instance of `version`, or a place in its line.
+    fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant) -> Result<Acquired> {
         loop {
             let (pool, made) = self.route(version);
             let acquired = pool.acquire(now);
@@ -167,19 +162,35 @@ impl Scheduler {
                 self.close_if_late(&pool, version);
             }
             match acquired? {
-                Acquired::Slot(lease) => return Ok(Granted { lease, cold: false, at: now }),
-                Acquired::Wait(waiting) => {
-                    // In a box: a warm request's future is not made larger by what it does not do.
-                    let until = self.wait_until(cx, version, now);
-                    let granted = Box::pin(waiting.granted(until)).await?;
-                    // Between the grant and this task's turn the instance may have failed (I17).
-                    if granted.lease.is_good() {
-                        return Ok(granted);
-                    }
-                }
                 // The pool was forgotten for want of use, between the look-up and now.
-                Acquired::Closed => tokio::task::yield_now().await,
+                Acquired::Closed => continue,
+                acquired => return Ok(acquired),
             }
+        }
+    }
+
+    /// Waits in the line. Keeps the invocation meanwhile, so that a warm request's future is not
+    /// made larger by what it does not do.
+    async fn wait(
+        &self,
+        cx: Context,
+        version: &Arc<FunctionVersion>,
+        waiting: Waiting,
+        invocation: Invocation,
+    ) -> Result<(Granted, Invocation)> {
+        let until = self.wait_until(cx, version, self.around.clock.now());
+        let mut acquired = Acquired::Wait(waiting);
+        loop {
+            let granted = match acquired {
+                Acquired::Slot(lease) => Granted::warm(lease, self.around.clock.now()),
+                Acquired::Wait(waiting) => waiting.granted(until).await?,
+                Acquired::Closed => return Err(Error::internal("a closed pool was given")),
+            };
+            // Between the grant and this task's turn the instance may have failed (I17).
+            if granted.lease.is_good() {
+                return Ok((granted, invocation));
+            }
+            acquired = self.acquire(version, self.around.clock.now())?;
         }
     }
 
@@ -213,10 +224,22 @@ impl Invoke for Scheduler {
 
         let version = self.resolve(&invocation.target)?;
         around.gate.admit()?;
-        let Granted { mut lease, cold, at: began } = self.acquire(cx, &version, accepted).await?;
+        let (granted, invocation) = match self.acquire(&version, accepted)? {
+            Acquired::Slot(lease) => (Granted::warm(lease, accepted), invocation),
+            Acquired::Wait(waiting) => {
+                Box::pin(self.wait(cx, &version, waiting, invocation)).await?
+            }
+            Acquired::Closed => return Err(Error::internal("a closed pool was given")),
+        };
+        let Granted { mut lease, cold, at: began } = granted;
+
+        let by = run::deadline(cx, &version, began);
+        let cx = cx.with_deadline(Deadline::at(by));
         let instance = lease.running().instance.clone();
-        let call = run::call(&*instance, cx, &version, began, invocation);
-        let mut reply = run::run(&around.clock, &mut lease, &version, call).await?;
+        let answer = instance.invoke(cx, invocation);
+        lease.begin();
+        let outcome = around.clock.with_deadline(by, answer).await;
+        let mut reply = run::settle(&mut lease, &version, outcome)?;
 
         reply.report.instance = Some(lease.running().id);
         reply.report.version = version.id();
@@ -227,9 +250,10 @@ impl Invoke for Scheduler {
             reply.report.initialized = lease.running().initialized;
         }
         if tail {
-            let max = around.limits.log_tail_bytes_max;
-            reply.report.log_tail = run::log_tail(&lease, cx, max).await;
+            let limits = &around.limits;
+            let read = run::with_log_tail(&around.clock, cx, &mut lease, &version, reply, limits);
+            reply = Box::pin(read).await?;
         }
-        Ok(run::hand_over(reply, lease))
+        Ok(run::hand_over(&around.clock, by, &version, reply, lease))
     }
 }

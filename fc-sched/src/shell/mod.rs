@@ -4,7 +4,7 @@ mod launch;
 mod pool;
 mod surroundings;
 
-pub(crate) use pool::{Acquired, Granted, PoolShell};
+pub(crate) use pool::{Acquired, Granted, PoolShell, Waiting};
 pub(crate) use surroundings::Surroundings;
 
 use std::sync::Arc;

@@ -27,6 +27,13 @@ pub(crate) struct Granted {
     pub(crate) cold: bool,
 }
 
+impl Granted {
+    /// A slot that was free.
+    pub(crate) fn warm(lease: SlotLease, at: Instant) -> Self {
+        Self { lease, at, cold: false }
+    }
+}
+
 /// What a request gets of a pool.
 pub(crate) enum Acquired {
     /// A slot.
