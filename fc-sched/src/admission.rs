@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fc_core::{Error, ErrorKind, Result};
 
 /// Open until the platform shuts down.
+///
+/// Sequentially consistent: of a request that adds a pool and then looks at the gate, and a shutdown
+/// that closes the gate and then looks at the pools, one sees the other.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     closed: AtomicBool,
@@ -21,10 +24,10 @@ impl Gate {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.closed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fc_core::{BodyGuard, Ending, ErrorKind, Instant};
 
-use crate::core::{InstanceKey, Release};
+use crate::core::{Release, SlotKey};
 use crate::shell::{PoolShell, Running};
 
 /// One slot of one instance, held for one request.
@@ -14,13 +14,13 @@ use crate::shell::{PoolShell, Running};
 #[derive(Debug)]
 pub(crate) struct SlotLease {
     pool: Arc<PoolShell>,
-    key: InstanceKey,
+    key: SlotKey,
     running: Arc<Running>,
     how: Release,
 }
 
 impl SlotLease {
-    pub(crate) fn new(pool: Arc<PoolShell>, key: InstanceKey, running: Arc<Running>) -> Self {
+    pub(crate) fn new(pool: Arc<PoolShell>, key: SlotKey, running: Arc<Running>) -> Self {
         Self { pool, key, running, how: Release::Reuse }
     }
 
@@ -30,7 +30,7 @@ impl SlotLease {
 
     /// Whether the instance still takes requests.
     pub(crate) fn is_good(&self) -> bool {
-        self.pool.is_serving(self.key)
+        self.pool.is_serving(self.key.instance)
     }
 
     /// The instance sees the request from now on.

@@ -11,17 +11,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shell::PoolShell;
 
-/// One timer for all pools. A pool has at most one entry, so the heap is bounded by their number.
+/// What a pool is looked at for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Look {
+    /// Instances that have idled for long enough.
+    Idle,
+    /// Requests that should have left.
+    Overdue,
+}
+
+/// One timer for all pools. A pool asks for one look of each kind at a time, and what dead pools have
+/// asked for is swept out, so the heap is bounded by the number of pools.
 #[derive(Debug, Default)]
 pub(crate) struct Reaper {
     wakes: Mutex<BinaryHeap<Wake>>,
     earlier: Notify,
 }
 
+/// Below this many entries the heap is not swept.
+const SWEEP_MIN: usize = 64;
+
 #[derive(Debug)]
 struct Wake {
     at: Reverse<Instant>,
     pool: Weak<PoolShell>,
+    look: Look,
 }
 
 impl PartialEq for Wake {
@@ -45,11 +59,16 @@ impl Ord for Wake {
 }
 
 impl Reaper {
-    /// Looks at `pool` at `at`. The pool sees to it that it is asked for once at a time.
-    pub(crate) fn wake_at(&self, at: Instant, pool: Weak<PoolShell>) {
+    /// Looks at `pool` at `at`.
+    pub(crate) fn wake_at(&self, at: Instant, pool: &Arc<PoolShell>, look: Look) {
         let mut wakes = self.wakes.lock();
+        if wakes.len() >= SWEEP_MIN && wakes.len() == wakes.capacity() {
+            // A dead pool's entry keeps its memory. What is left is at most as much as lives, and
+            // the heap grows before it is swept again: constant time on average.
+            wakes.retain(|wake| wake.pool.strong_count() > 0);
+        }
         let earliest = wakes.peek().is_none_or(|first| at < first.at.0);
-        wakes.push(Wake { at: Reverse(at), pool });
+        wakes.push(Wake { at: Reverse(at), pool: Arc::downgrade(pool), look });
         drop(wakes);
         if earliest {
             self.earlier.notify_one();
@@ -66,17 +85,17 @@ impl Reaper {
                 () = stop.cancelled() => return,
             }
             let now = clock.now();
-            while let Some(pool) = self.take_due(now) {
-                if let Some(pool) = pool.upgrade() {
-                    pool.expire();
+            while let Some(due) = self.take_due(now) {
+                if let Some(pool) = due.pool.upgrade() {
+                    pool.look(due.look);
                 }
             }
         }
     }
 
-    fn take_due(&self, now: Instant) -> Option<Weak<PoolShell>> {
+    fn take_due(&self, now: Instant) -> Option<Wake> {
         let mut wakes = self.wakes.lock();
         let due = wakes.peek().is_some_and(|wake| wake.at.0 <= now);
-        if due { wakes.pop().map(|wake| wake.pool) } else { None }
+        if due { wakes.pop() } else { None }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use fc_core::{
     Body, Clock, Context, Elapsed, Error, ErrorKind, FunctionVersion, Instant, Limits, Reply,
-    Result, Sleep,
+    Result, Retry, Sleep,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -32,7 +32,11 @@ pub(crate) fn settle(
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => {
             lease.fail(error.kind());
-            Err(error)
+            // It has run, or may have: no class that promises the contrary gets out (I4).
+            Err(match error.retry() {
+                Retry::Safe | Retry::After(_) => error.with_retry(Retry::Never),
+                Retry::Never | Retry::Exhausted => error,
+            })
         }
         Err(Elapsed) => Err(timed_out(lease, version)),
     }
@@ -48,7 +52,8 @@ pub(crate) async fn with_log_tail(
     limits: &Limits,
 ) -> Result<Reply> {
     let body = std::mem::take(reply.response.body_mut());
-    let bytes = match clock.with_deadline(cx.deadline.hard, body.read(TAIL_BODY_BYTES_MAX)).await {
+    let (body, _) = body.limited("response body", TAIL_BODY_BYTES_MAX, ErrorKind::BadResponse)?;
+    let bytes = match clock.with_deadline(cx.deadline.hard, body.read(u64::MAX)).await {
         Ok(read) => read.inspect_err(|error| lease.fail(error.kind()))?,
         Err(Elapsed) => return Err(timed_out(lease, version)),
     };
@@ -104,6 +109,10 @@ impl HttpBody for Timed {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        // First: a stream that always has something would never let the timer be polled.
+        if this.clock.now() >= this.by {
+            return Poll::Ready(Some(Err(too_long(this.seconds))));
+        }
         if let Poll::Ready(frame) = this.stream.as_mut().poll_frame(cx) {
             return Poll::Ready(frame);
         }

@@ -119,10 +119,7 @@ impl Scheduler {
             tracing::warn!("shutdown: the time is up, stopping instances under their requests");
             around.stop.cancel();
             for pool in self.pools() {
-                for running in pool.abandon() {
-                    let pool = pool.clone();
-                    around.tasks.spawn(async move { pool.stop_now(&running).await });
-                }
+                pool.abandon();
             }
         }
         around.stop.cancel();
@@ -157,9 +154,15 @@ impl Scheduler {
     fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant) -> Result<Acquired> {
         loop {
             let (pool, made) = self.route(version);
+            // A shutdown may have looked at the pools before this one was there to be seen.
+            if made && let Err(refused) = self.around.gate.admit() {
+                pool.close();
+                return Err(refused);
+            }
             let acquired = pool.acquire(now);
-            if made {
-                self.close_if_late(&pool, version);
+            // So may whoever retired the version. This request was accepted before, and is served.
+            if made && !self.around.catalog.is_current(version) {
+                pool.close();
             }
             match acquired? {
                 // The pool was forgotten for want of use, between the look-up and now.
@@ -191,14 +194,6 @@ impl Scheduler {
                 return Ok((granted, invocation));
             }
             acquired = self.acquire(version, self.around.clock.now())?;
-        }
-    }
-
-    /// Whoever retired the version, or began a shutdown, before its pool was there to be seen did
-    /// not close it. The request that made it was accepted before, and is served.
-    fn close_if_late(&self, pool: &Arc<PoolShell>, version: &FunctionVersion) {
-        if self.around.gate.is_closed() || !self.around.catalog.is_current(version) {
-            pool.close();
         }
     }
 

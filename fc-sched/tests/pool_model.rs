@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use fc_core::Instant;
 use fc_sched::core::{
-    Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, Refusal, Release, StopReason, WaiterKey,
+    Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, Refusal, Release, SlotKey, StopReason,
+    WaiterKey,
 };
 use proptest::prelude::*;
 
 const IDLE: Duration = Duration::from_secs(300);
 const LIFE: Duration = Duration::from_secs(3_600);
+const OVERDUE: Duration = Duration::from_secs(900);
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Stage {
@@ -39,7 +41,8 @@ struct Model {
     now: Instant,
     instances: Vec<Instance>,
     line: Vec<(usize, WaiterKey)>,
-    running: Vec<InstanceKey>,
+    /// With the time at which the slot is lost.
+    running: Vec<(SlotKey, Instant)>,
     next_waiter: usize,
     owed: u32,
     closing: bool,
@@ -85,7 +88,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 impl Model {
     fn new(concurrency: u32, instance_max: u32, waiting_max: u32) -> Self {
-        let rules = PoolRules { concurrency, instance_max, waiting_max, idle: IDLE, life: LIFE };
+        let rules = PoolRules {
+            concurrency,
+            instance_max,
+            waiting_max,
+            idle: IDLE,
+            life: LIFE,
+            overdue: OVERDUE,
+        };
         Self {
             rules,
             pool: Pool::new(rules),
@@ -134,7 +144,8 @@ impl Model {
     }
 
     /// SCH-1: a slot is one of the busiest instance that has one.
-    fn grant(&mut self, key: InstanceKey) {
+    fn grant(&mut self, slot: SlotKey) {
+        let key = slot.instance;
         let best = self.best();
         let now = self.now;
         let instance = self.at(key).clone();
@@ -149,7 +160,7 @@ impl Model {
             assert_eq!(Some(instance.idle_since), latest, "SCH-1: not the most recently used");
         }
         self.at(key).busy += 1;
-        self.running.push(key);
+        self.running.push((slot, now + OVERDUE));
     }
 
     /// Retirement is allowed only for what is old, idle for long enough, or closing.
@@ -172,10 +183,8 @@ impl Model {
             match effect {
                 Effect::Start(key) => {
                     let needed = self.line.len() as u32 > self.starting() * self.rules.concurrency;
-                    if !needed {
-                        assert!(self.owed > 0, "SCH-2: started without need");
-                        self.owed -= 1;
-                    }
+                    assert!(needed || self.owed > 0, "SCH-2: started without need");
+                    self.owed = self.owed.saturating_sub(1);
                     self.instances.push(Instance {
                         key,
                         stage: Stage::Creating,
@@ -188,10 +197,10 @@ impl Model {
                     assert_eq!(key, handle);
                     self.drain_for_stop(key, reason, expiring);
                 }
-                Effect::Grant(waiter, key, _) => {
+                Effect::Grant(waiter, slot, _) => {
                     let (first, _) = self.line.remove(0);
                     assert_eq!(first, waiter, "SCH-9: not the first of the line");
-                    self.grant(key);
+                    self.grant(slot);
                 }
                 Effect::Fail(waiter) => {
                     assert!(failures > 0, "a waiter failed without a failed start");
@@ -217,8 +226,8 @@ impl Model {
                 self.effects(None, false);
             }
             Step::Finish(n, revoke, replace) if !self.running.is_empty() => {
-                let key = self.running.swap_remove(n % self.running.len());
-                self.finish(key, revoke, replace);
+                let (slot, _) = self.running.swap_remove(n % self.running.len());
+                self.finish(slot, revoke, replace);
             }
             Step::Initialize(n) => {
                 if let Some(key) = self.pick(&[Stage::Creating], n) {
@@ -264,6 +273,7 @@ impl Model {
                 let next = self.pool.expire(self.now);
                 self.effects(None, true);
                 self.check_expiry(next);
+                self.expel();
             }
             Step::Close => {
                 self.closing = true;
@@ -280,10 +290,10 @@ impl Model {
         let best = self.best();
         // Whoever is too old is retired on the way: that may come as an effect.
         match self.pool.acquire(self.now, || waiter) {
-            Acquire::Slot(key, handle) => {
-                assert_eq!(key, handle);
+            Acquire::Slot(slot, handle) => {
+                assert_eq!(slot.instance, handle);
                 self.effects(None, false);
-                self.grant(key);
+                self.grant(slot);
             }
             Acquire::Wait(key) => {
                 assert_eq!(best, None, "SCH-2: waits while a slot is free");
@@ -307,19 +317,39 @@ impl Model {
         }
     }
 
-    fn finish(&mut self, key: InstanceKey, revoke: bool, replace: bool) {
+    /// INV-7: nobody holds a slot past his time; who lost it cannot give it back again.
+    fn expel(&mut self) {
+        let now = self.now;
+        let (late, kept): (Vec<_>, Vec<_>) = self.running.iter().partition(|(_, due)| *due <= now);
+        self.running = kept;
+        for (slot, _) in &late {
+            let instance = self.at(slot.instance);
+            instance.busy -= 1;
+            (instance.idle_since, instance.stage) = (now, Stage::Draining);
+        }
+        let next = self.pool.expel_overdue(now);
+        assert_eq!(next, self.running.iter().map(|(_, due)| *due).min());
+        self.effects(None, false);
+        for (slot, _) in late {
+            self.pool.release(slot, Release::Reuse, now);
+            self.effects(None, false);
+        }
+    }
+
+    fn finish(&mut self, slot: SlotKey, revoke: bool, replace: bool) {
+        let key = slot.instance;
         let (now, closing) = (self.now, self.closing);
         let instance = self.at(key);
         instance.busy -= 1;
         instance.idle_since = now;
         if revoke {
             if instance.stage == Stage::Serving && replace && !closing {
-                self.owed += 1;
+                self.owed = (self.owed + 1).min(self.rules.instance_max);
             }
             self.at(key).stage = Stage::Draining;
         }
         let how = if revoke { Release::Revoke { replace } } else { Release::Reuse };
-        self.pool.release(key, how, now);
+        self.pool.release(slot, how, now);
         // An old instance is retired as its request ends, even while others run on it.
         if self.pool.slots().state(key).is_some_and(|state| state.phase() == Phase::Draining) {
             let instance = self.at(key).clone();
@@ -348,8 +378,8 @@ impl Model {
         assert!(usage.instances <= self.rules.instance_max, "SCH-10: over the maximum");
         assert!(self.line.len() as u32 <= self.rules.waiting_max, "SCH-9: the line is too long");
         let mut busy: HashMap<InstanceKey, u32> = HashMap::new();
-        for key in &self.running {
-            *busy.entry(*key).or_default() += 1;
+        for (slot, _) in &self.running {
+            *busy.entry(slot.instance).or_default() += 1;
         }
         for instance in &self.instances {
             let runs = busy.get(&instance.key).copied().unwrap_or(0);
@@ -364,11 +394,18 @@ impl Model {
             let enough = self.line.len() as u32 <= promised;
             assert!(enough || usage.instances == self.rules.instance_max, "nobody starts for them");
         }
+        self.check_debt();
         if self.closing {
             let kept = |instance: &Instance| instance.stage == Stage::Serving && instance.busy == 0;
             assert!(!self.line.is_empty() || !self.instances.iter().any(kept), "INV-10: kept");
             assert_eq!(self.closed, self.instances.is_empty() && self.line.is_empty());
         }
+    }
+
+    /// SCH-2: what was cancelled long ago starts nothing: the debt is paid by any start.
+    fn check_debt(&self) {
+        assert!(self.owed <= self.rules.instance_max);
+        assert!(self.owed == 0 || self.pool.usage().instances == self.rules.instance_max);
     }
 
     /// Everything that is under way comes to its end: nothing waits for ever, nothing is left.

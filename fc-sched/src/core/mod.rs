@@ -4,9 +4,10 @@ mod chain;
 mod instance;
 mod line;
 mod pool;
+mod running;
 mod slots;
 
 pub use instance::{InstanceState, Phase};
 pub use line::{Line, WaiterKey};
-pub use pool::{Acquire, Effect, Pool, PoolRules, PoolUse, Refusal, Release, StopReason};
+pub use pool::{Acquire, Effect, Pool, PoolRules, PoolUse, Refusal, Release, SlotKey, StopReason};
 pub use slots::{InstanceKey, SlotTable};

@@ -6,7 +6,16 @@ use fc_core::Instant;
 
 use super::instance::Phase;
 use super::line::{Line, WaiterKey};
+use super::running::{RequestKey, Running};
 use super::slots::{InstanceKey, SlotTable};
+
+/// One request's slot of an instance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SlotKey {
+    /// The instance.
+    pub instance: InstanceKey,
+    request: RequestKey,
+}
 
 /// The numbers a pool decides by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,13 +30,15 @@ pub struct PoolRules {
     pub idle: Duration,
     /// How long an instance may live (SCH-6).
     pub life: Duration,
+    /// After this a request has lost its slot, whatever its caller does with the answer (INV-7).
+    pub overdue: Duration,
 }
 
 /// What a request gets.
 #[derive(Debug)]
 pub enum Acquire<I> {
     /// A slot, now.
-    Slot(InstanceKey, I),
+    Slot(SlotKey, I),
     /// A place in the line: an [`Effect::Grant`] or [`Effect::Fail`] follows.
     Wait(WaiterKey),
     /// Nothing.
@@ -74,7 +85,7 @@ pub enum Effect<I, W> {
     /// Stop this one; answer with `gone`.
     Stop(InstanceKey, I, StopReason),
     /// This waiter has a slot.
-    Grant(W, InstanceKey, I),
+    Grant(W, SlotKey, I),
     /// This waiter gets the error of the start that just failed.
     Fail(W),
     /// The pool is empty and closed: forget it.
@@ -105,6 +116,8 @@ pub struct Pool<I, W> {
     rules: PoolRules,
     slots: SlotTable<I>,
     line: Line<W>,
+    /// Requests that hold a slot, by the time at which they lose it.
+    running: Running,
     /// Instances to be started though nobody waits: those that replace revoked ones.
     owed: u32,
     /// The version is no longer served: what is accepted is finished, nothing is kept.
@@ -120,6 +133,7 @@ impl<I: Clone, W> Pool<I, W> {
             rules,
             slots: SlotTable::new(rules.concurrency),
             line: Line::default(),
+            running: Running::default(),
             owed: 0,
             closing: false,
             closed: false,
@@ -130,6 +144,11 @@ impl<I: Clone, W> Pool<I, W> {
     /// What is to be done now, in order.
     pub fn take_effects(&mut self) -> Vec<Effect<I, W>> {
         std::mem::take(&mut self.effects)
+    }
+
+    /// When the first of the requests in instances loses its slot.
+    pub fn first_overdue(&self) -> Option<Instant> {
+        self.running.first().map(|(_, _, due)| due)
     }
 
     /// How much is in use.
@@ -176,14 +195,37 @@ impl<I: Clone, W> Pool<I, W> {
         left
     }
 
-    /// A request leaves its instance.
-    pub fn release(&mut self, key: InstanceKey, how: Release, now: Instant) {
+    /// A request leaves its instance. One that has lost its slot has left already.
+    pub fn release(&mut self, slot: SlotKey, how: Release, now: Instant) {
+        if self.running.end(slot.request).is_some() {
+            self.leave_instance(slot.instance, how, now);
+            self.balance();
+            self.retire_idle_if_closing();
+        }
+    }
+
+    /// Takes the slot of every request that should have left long ago, and says when to look again.
+    /// Their instances are not trusted any further.
+    pub fn expel_overdue(&mut self, now: Instant) -> Option<Instant> {
+        while let Some((request, instance, due)) = self.running.first() {
+            if due > now {
+                return Some(due);
+            }
+            self.running.end(request);
+            self.leave_instance(instance, Release::Revoke { replace: false }, now);
+        }
+        self.balance();
+        self.retire_idle_if_closing();
+        None
+    }
+
+    fn leave_instance(&mut self, key: InstanceKey, how: Release, now: Instant) {
         if let Release::Revoke { replace } = how {
             let serving = self.phase(key) == Some(Phase::Serving);
             self.slots.mark_failed(key);
             self.slots.drain(key);
             if serving && replace && !self.closing {
-                self.owed += 1;
+                self.owed = (self.owed + 1).min(self.rules.instance_max);
             }
         }
         match self.slots.free_slot(key, now).map(|state| state.phase()) {
@@ -195,8 +237,6 @@ impl<I: Clone, W> Pool<I, W> {
             Some(_) => self.stop_if_idle(key),
             None => {}
         }
-        self.balance();
-        self.retire_idle_if_closing();
     }
 
     /// The instance's initializer begins.
@@ -270,23 +310,19 @@ impl<I: Clone, W> Pool<I, W> {
         }
     }
 
-    /// Gives up on what still runs or waits: every waiter fails, no instance takes a request any
-    /// more. Gives the instances that still serve somebody; stopping them now ends their requests,
-    /// whose releases then follow.
-    pub fn abandon(&mut self) -> Vec<I> {
+    /// Gives up on what still runs or waits: every waiter fails, every request loses its slot, every
+    /// instance that serves is stopped.
+    pub fn abandon(&mut self, now: Instant) {
         self.close();
         while let Some(waiter) = self.line.serve_next() {
             self.effects.push(Effect::Fail(waiter));
         }
-        let mut running = Vec::new();
-        for key in self.slots.keys() {
-            self.slots.mark_failed(key);
-            self.slots.drain(key);
-            self.stop_if_idle(key);
-            running.extend(self.slots.handle(key));
+        while let Some((request, instance, _)) = self.running.first() {
+            self.running.end(request);
+            self.leave_instance(instance, Release::Revoke { replace: false }, now);
         }
+        self.retire_idle_if_closing();
         self.close_if_empty();
-        running
     }
 
     fn phase(&self, key: InstanceKey) -> Option<Phase> {
@@ -298,11 +334,13 @@ impl<I: Clone, W> Pool<I, W> {
     }
 
     /// The busiest instance's free slot, after instances that are too old were retired.
-    fn take_best_slot(&mut self, now: Instant) -> Option<(InstanceKey, I)> {
+    fn take_best_slot(&mut self, now: Instant) -> Option<(SlotKey, I)> {
         loop {
             let key = self.slots.pick()?;
             if !self.is_old(key, now) {
-                return self.slots.take_slot(key).map(|handle| (key, handle));
+                let handle = self.slots.take_slot(key)?;
+                let request = self.running.begin(key, now + self.rules.overdue);
+                return Some((SlotKey { instance: key, request }, handle));
             }
             self.slots.drain(key);
             self.stop_if_idle(key);
@@ -330,12 +368,11 @@ impl<I: Clone, W> Pool<I, W> {
     /// Starts what the waiters need beyond what is under way, and what is owed.
     fn balance(&mut self) {
         while self.slots.live() < self.rules.instance_max {
-            if self.line.len() <= self.promised() {
-                if self.owed == 0 {
-                    return;
-                }
-                self.owed -= 1;
+            if self.line.len() <= self.promised() && self.owed == 0 {
+                return;
             }
+            // Whoever it is started for, it stands in for one that is owed.
+            self.owed = self.owed.saturating_sub(1);
             let key = self.slots.create();
             self.effects.push(Effect::Start(key));
         }

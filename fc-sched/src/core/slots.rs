@@ -204,23 +204,11 @@ impl<I: Clone> SlotTable<I> {
         }
     }
 
-    /// What the shell keeps of an instance that has begun to serve and is not being stopped.
-    pub(super) fn handle(&self, key: InstanceKey) -> Option<I> {
-        self.entry(key)?.handle.clone()
-    }
-
     /// Notes that the instance is not to be trusted with hooks.
     pub(super) fn mark_failed(&mut self, key: InstanceKey) {
         if let Some(entry) = self.entry_mut(key) {
             entry.state.mark_failed();
         }
-    }
-
-    /// Keys of all instances in any phase.
-    pub(super) fn keys(&self) -> Vec<InstanceKey> {
-        let live = |entry: &Entry<I>| entry.state.phase() != Phase::Gone;
-        let indices = (0u32..).zip(&self.entries).filter(|(_, entry)| live(entry));
-        indices.map(|(index, _)| self.key(index)).collect()
     }
 
     fn key(&self, index: u32) -> InstanceKey {

@@ -1,12 +1,14 @@
 //! Starting and stopping instances.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fc_core::{
     Attachment, Context, Deadline, Error, ErrorKind, Hook, Instance, InstanceId, InstanceSpec,
-    NetworkPolicy, Result,
+    Instant, NetworkPolicy, Result,
 };
+use futures_util::FutureExt;
 
 use super::{PoolShell, Running};
 use crate::core::{InstanceKey, StopReason};
@@ -21,15 +23,16 @@ impl PoolShell {
     pub(super) fn spawn_start(self: &Arc<Self>, key: InstanceKey) {
         let pool = self.clone();
         self.around.tasks.spawn(async move {
-            match pool.start(key).await {
+            match unless_panicked(pool.start(key)).await {
                 Ok(running) => {
                     let running = Arc::new(running);
                     let now = pool.now();
-                    let instance = running.instance.clone();
-                    pool.update(None, |core| core.ready(key, running, now));
-                    // A task of its own: this one is as large as a start needs.
-                    let watch = pool.clone().watch(key, instance);
-                    pool.around.tasks.spawn(watch);
+                    pool.update(None, |core| core.ready(key, running.clone(), now));
+                    // A task of its own: this one is as large as a start needs. After `ready`: an
+                    // exit that came before would find nothing to end.
+                    let watch = pool.clone().watch(key, running.instance.clone());
+                    let watch = pool.around.tasks.spawn(watch);
+                    let _ = running.watch.set(watch.abort_handle());
                 }
                 Err(error) => {
                     tracing::debug!(function = %pool.version.name(), %error, "start failed");
@@ -49,24 +52,38 @@ impl PoolShell {
 
     async fn start(&self, key: InstanceKey) -> Result<Running> {
         let begun = self.now();
-        let cx = self.around.own_context();
+        let by = begun + Duration::from_millis(self.around.limits.ready_ms_max);
+        let cx = self.around.own_context().with_deadline(Deadline::at(by));
         let id = InstanceId::from_request(cx.request_id);
-        self.unless_stopped(self.prepare(cx)).await?;
+        self.in_time(by, self.prepare(cx)).await?;
         let policy = NetworkPolicy::default();
-        let attachment = self.around.network.attach(cx, id, &policy).await?;
+        let attach = self.around.network.attach(cx, id, &policy);
+        let attachment = self.in_time(by, attach).await?;
         let attached = attachment.id;
-        let start = self.start_attached(key, cx, id, attachment);
-        let outcome = self.unless_stopped(start).await;
-        match outcome {
+        let start = unless_panicked(self.start_attached(key, cx, id, attachment));
+        match self.unless_stopped(start).await {
             Ok(instance) => {
-                let initialized = self.now() - begun;
-                Ok(Running { id, instance, attachment: attached, initialized, born: self.now() })
+                let (born, watch) = (self.now(), OnceLock::new());
+                let initialized = born - begun;
+                Ok(Running { id, instance, attachment: attached, initialized, born, watch })
             }
             Err(error) => {
                 self.detach(attached).await;
                 Err(error)
             }
         }
+    }
+
+    /// Bounds a part of a start, by its own time and by the platform's shutdown.
+    async fn in_time<T>(&self, by: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let work = self.around.clock.with_deadline(by, work);
+        self.unless_stopped(async { work.await.unwrap_or_else(|_| Err(self.not_ready())) }).await
+    }
+
+    fn not_ready(&self) -> Error {
+        let most = self.around.limits.ready_ms_max;
+        let message = format!("the instance was not ready within {most} ms");
+        Error::new(ErrorKind::FunctionNotStarted, message)
     }
 
     /// Gives up a part of a start when the platform's shutdown has run out of time.
@@ -89,21 +106,26 @@ impl PoolShell {
         let around = &self.around;
         let runtime = around.runtime(self.version.runtime().kind())?;
         let spec = InstanceSpec { id, version: self.version.clone(), attachment };
+        // The function's server has its whole time, whatever came before it.
         let ready_by = self.now() + Duration::from_millis(around.limits.ready_ms_max);
         let start = runtime.start(cx.with_deadline(Deadline::at(ready_by)), &spec);
-        let instance = around.clock.with_deadline(ready_by, start).await.map_err(|_| {
-            let most = around.limits.ready_ms_max;
-            let message = format!("the instance was not ready within {most} ms");
-            Error::new(ErrorKind::FunctionNotStarted, message)
-        })??;
+        let started = around.clock.with_deadline(ready_by, start).await;
+        let instance = started.map_err(|_| self.not_ready())??;
         // Guards the instance while its initializer runs: a dropped start leaves nothing.
         let started = StartedInstance { pool: self, instance: Some(instance) };
         started.initialize(key, cx).await
     }
 
     async fn detach(&self, id: fc_core::AttachmentId) {
-        if let Err(error) = self.around.network.detach(self.around.own_context(), id).await {
-            tracing::warn!(function = %self.version.name(), ?error, "network not detached");
+        let by = self.now() + STOP_MAX;
+        let cx = self.around.own_context().with_deadline(Deadline::at(by));
+        let detach = self.around.network.detach(cx, id);
+        match self.around.clock.with_deadline(by, detach).await {
+            Ok(Ok(())) => {}
+            failed => {
+                let function = self.version.name();
+                tracing::error!(%function, ?failed, "network not detached: reconcile frees it");
+            }
         }
     }
 
@@ -116,9 +138,17 @@ impl PoolShell {
         let pool = self.clone();
         self.around.tasks.spawn(async move {
             if reason == StopReason::Retired {
-                pool.pre_stop(&*running.instance).await;
+                tokio::select! {
+                    () = pool.pre_stop(&*running.instance) => {}
+                    // A shutdown whose time is up does not wait for hooks.
+                    () = pool.around.stop.cancelled() => {}
+                }
             }
             pool.stop(&*running.instance).await;
+            // An instance that could not be stopped would be watched for ever.
+            if let Some(watch) = running.watch.get() {
+                watch.abort();
+            }
             pool.detach(running.attachment).await;
             pool.update(None, |core| core.gone(key));
         });
@@ -158,11 +188,15 @@ impl PoolShell {
         }
         tracing::error!(function = %self.version.name(), "an instance could not be stopped");
     }
+}
 
-    /// Stops an instance under its requests; its slot's owners find out by their requests' failure.
-    pub(crate) async fn stop_now(&self, running: &Running) {
-        self.stop(&*running.instance).await;
-    }
+/// A driver's panic is its failure, not the end of the pool's bookkeeping.
+async fn unless_panicked<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Error::internal(format!("the start of an instance panicked: {text}")))
+    })
 }
 
 /// An instance that does not serve yet. Dropped before it does, it is stopped by a task.

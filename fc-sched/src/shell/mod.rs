@@ -7,10 +7,11 @@ mod surroundings;
 pub(crate) use pool::{Acquired, Granted, PoolShell, Waiting};
 pub(crate) use surroundings::Surroundings;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fc_core::{AttachmentId, Instance, InstanceId, Instant};
+use tokio::task::AbortHandle;
 
 /// An instance that serves.
 #[derive(Debug)]
@@ -22,4 +23,6 @@ pub(crate) struct Running {
     pub(crate) initialized: Duration,
     /// When it began to serve.
     pub(crate) born: Instant,
+    /// Ends the task that waits for the instance's end.
+    watch: OnceLock<AbortHandle>,
 }

@@ -9,9 +9,11 @@ use tokio::sync::oneshot;
 
 use super::{Running, Surroundings};
 use crate::core::{
-    Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, PoolUse, Refusal, Release, WaiterKey,
+    Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, PoolUse, Refusal, Release, SlotKey,
+    WaiterKey,
 };
 use crate::lease::SlotLease;
+use crate::reaper::Look;
 
 pub(super) type Waiter = oneshot::Sender<Result<SlotLease>>;
 pub(super) type Core = Pool<Arc<Running>, Waiter>;
@@ -52,6 +54,10 @@ pub(crate) struct Waiting {
     since: Instant,
 }
 
+/// What a request's own deadline has before its slot is taken: by then the caller who still listens
+/// knows of the time-out (I17: an instance that timed out is dead within a second).
+const OVERDUE_GRACE: Duration = Duration::from_millis(500);
+
 #[derive(Debug)]
 pub(crate) struct PoolShell {
     pub(super) version: Arc<FunctionVersion>,
@@ -63,8 +69,8 @@ pub(crate) struct PoolShell {
 #[derive(Debug)]
 struct State {
     core: Core,
-    /// Whether the reaper has this pool in its heap.
-    wake_armed: bool,
+    /// Which looks the reaper was asked for, by [`Look`].
+    armed: [bool; 2],
 }
 
 impl PoolShell {
@@ -76,8 +82,9 @@ impl PoolShell {
             waiting_max: limits.waiting_per_function_max,
             idle: version.idle_timeout(),
             life: Duration::from_secs(limits.instance_life_s_max.into()),
+            overdue: version.timeout() + OVERDUE_GRACE,
         };
-        let state = Mutex::new(State { core: Pool::new(rules), wake_armed: false });
+        let state = Mutex::new(State { core: Pool::new(rules), armed: [false; 2] });
         Arc::new(Self { version, around, state, prepared: tokio::sync::OnceCell::new() })
     }
 
@@ -119,6 +126,7 @@ impl PoolShell {
             sender
         });
         let effects = state.core.take_effects();
+        self.arm(&mut state);
         drop(state);
         if !effects.is_empty() {
             self.perform(effects, None);
@@ -147,20 +155,24 @@ impl PoolShell {
         Error::new(ErrorKind::ResourceExhausted, message)
     }
 
-    pub(crate) fn release(self: &Arc<Self>, key: InstanceKey, how: Release) {
+    pub(crate) fn release(self: &Arc<Self>, key: SlotKey, how: Release) {
         let now = self.now();
         self.update(None, |core| core.release(key, how, now));
     }
 
-    pub(crate) fn expire(self: &Arc<Self>) {
+    /// Looks for what is due, and asks for the next look.
+    pub(crate) fn look(self: &Arc<Self>, for_what: Look) {
         let now = self.now();
         let mut state = self.state.lock();
-        let next = state.core.expire(now);
-        state.wake_armed = next.is_some();
+        let next = match for_what {
+            Look::Idle => state.core.expire(now),
+            Look::Overdue => state.core.expel_overdue(now),
+        };
+        state.armed[for_what as usize] = next.is_some();
         let effects = state.core.take_effects();
         drop(state);
         if let Some(at) = next {
-            self.around.reaper.wake_at(at, Arc::downgrade(self));
+            self.around.reaper.wake_at(at, self, for_what);
         }
         self.perform(effects, None);
     }
@@ -170,12 +182,11 @@ impl PoolShell {
         self.update(None, Pool::close);
     }
 
-    /// Ends what still runs: waiters fail, instances are to be stopped under their requests.
-    pub(crate) fn abandon(self: &Arc<Self>) -> Vec<Arc<Running>> {
-        let mut running = Vec::new();
+    /// Ends what still runs or waits.
+    pub(crate) fn abandon(self: &Arc<Self>) {
         let error = Error::new(ErrorKind::ResourceThrottled, "the platform has shut down");
-        self.update(Some(&error), |core| running = core.abandon());
-        running
+        let now = self.now();
+        self.update(Some(&error), |core| core.abandon(now));
     }
 
     /// Changes the core, then does what follows. `failure` is what waiters fail with.
@@ -191,16 +202,24 @@ impl PoolShell {
             state.core.close_if_unused();
         }
         let effects = state.core.take_effects();
-        // A pool with instances is looked at again when one of them may have idled long enough.
-        let arm = !state.wake_armed && usage.instances > usage.starting;
-        state.wake_armed |= arm;
+        self.arm(&mut state);
         drop(state);
-        if arm {
-            let at = self.now() + self.version.idle_timeout();
-            self.around.reaper.wake_at(at, Arc::downgrade(self));
-        }
         if !effects.is_empty() {
             self.perform(effects, failure);
+        }
+    }
+
+    /// Asks the reaper for the looks that are not asked for already.
+    fn arm(self: &Arc<Self>, state: &mut State) {
+        let [idle, overdue] = &mut state.armed;
+        if !*idle && state.core.slots().serving() > 0 {
+            *idle = true;
+            let at = self.now() + self.version.idle_timeout();
+            self.around.reaper.wake_at(at, self, Look::Idle);
+        }
+        if !*overdue && let Some(at) = state.core.first_overdue() {
+            *overdue = true;
+            self.around.reaper.wake_at(at, self, Look::Overdue);
         }
     }
 

@@ -39,7 +39,16 @@ impl Catalog for TestCatalog {
 
 /// Attachments that are counted.
 #[derive(Debug, Default)]
-pub struct TestNetwork(pub Mutex<HashMap<u64, InstanceId>>, AtomicU64);
+pub struct TestNetwork(pub Mutex<HashMap<u64, InstanceId>>, AtomicU64, pub Mutex<Attach>);
+
+/// What attaching does.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub enum Attach {
+    #[default]
+    Works,
+    Hangs,
+    Panics,
+}
 
 #[async_trait]
 impl Network for TestNetwork {
@@ -48,6 +57,12 @@ impl Network for TestNetwork {
     }
 
     async fn attach(&self, _: Context, id: InstanceId, _: &NetworkPolicy) -> Result<Attachment> {
+        let mode = *self.2.lock();
+        match mode {
+            Attach::Works => {}
+            Attach::Hangs => std::future::pending().await,
+            Attach::Panics => panic!("as the test wants"),
+        }
         let number = self.1.fetch_add(1, Ordering::Relaxed);
         self.0.lock().insert(number, id);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -218,6 +233,12 @@ impl World {
         let shutdown = tokio::spawn(async move { scheduler.shutdown(by).await });
         self.finish(shutdown).await;
         self.nothing_left();
+    }
+
+    /// What a shutdown promises even to those who still hold an answer.
+    pub fn nothing_left_but_requests(&self) {
+        assert_eq!(self.runtime.witness().live(), 0, "I18: instances left");
+        assert!(self.network.0.lock().is_empty(), "I18: attachments left");
     }
 
     pub fn nothing_left(&self) {
