@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use fc_control::{Functions, Updated};
 use fc_core::{
-    AccountId, AuthType, Authorize, Body, Clock, CodeRef, Context, ErrorKind, FunctionName,
+    AccountId, AuthType, Authorize, Body, Clock, CodeRef, Context, Error, ErrorKind, FunctionName,
     FunctionSpec, FunctionVersion, Invocation, Invoke, Limits, Network, Reply, RequestIds, Result,
-    Runtime, SystemClock,
+    Runtime, RuntimeCapabilities, SystemClock,
 };
 use fc_network::OpenNetwork;
 use fc_runtime::in_process::{Handler, InProcessRuntime};
@@ -42,7 +42,6 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     request_ids: Arc<RequestIds>,
     authorize: Option<Arc<dyn Authorize>>,
-    handlers: Arc<InProcessRuntime>,
     functions: Arc<Functions>,
     scheduler: Scheduler,
 }
@@ -112,7 +111,7 @@ impl PlatformBuilder {
     ///
     /// # Errors
     ///
-    /// None today; a driver that cannot keep the platform's promises will be refused here.
+    /// `InvalidArgument` for two runtimes of one kind: nobody could say which of them is meant.
     ///
     /// # Panics
     ///
@@ -124,10 +123,9 @@ impl PlatformBuilder {
         };
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let request_ids = Arc::new(RequestIds::from_machine());
-        let handlers = Arc::new(InProcessRuntime::new());
-        let mut runtimes: Vec<Arc<dyn Runtime>> = vec![handlers.clone()];
+        let mut runtimes: Vec<Arc<dyn Runtime>> = vec![Arc::new(InProcessRuntime::new())];
         runtimes.extend(self.runtimes);
-        let capabilities = runtimes.iter().map(|runtime| runtime.capabilities()).collect();
+        let capabilities = capabilities_of(&runtimes)?;
         let functions = Functions::new(self.limits.clone(), capabilities);
         let functions = Arc::new(functions.with_auth_types(self.auth_types));
         let scheduler = Scheduler::new(
@@ -146,11 +144,22 @@ impl PlatformBuilder {
             clock,
             request_ids,
             authorize: self.authorize,
-            handlers,
             functions,
             scheduler,
         })
     }
+}
+
+fn capabilities_of(runtimes: &[Arc<dyn Runtime>]) -> Result<Vec<RuntimeCapabilities>> {
+    let mut all: Vec<RuntimeCapabilities> = Vec::new();
+    for capabilities in runtimes.iter().map(|runtime| runtime.capabilities()) {
+        if all.iter().any(|known| known.kind == capabilities.kind) {
+            let what = format!("there are two of kind {:?}", capabilities.kind);
+            return Err(Error::invalid("runtime", what));
+        }
+        all.push(capabilities);
+    }
+    Ok(all)
 }
 
 impl Platform {
@@ -174,7 +183,6 @@ impl Platform {
     ///
     /// As [`Platform::deploy`].
     pub fn handle(&self, name: &str, handler: impl Handler) -> Result<Arc<FunctionVersion>> {
-        self.handlers.register(FunctionName::new(name)?, handler);
         let spec = FunctionSpec {
             function_name: name.into(),
             runtime: "in-process".into(),
@@ -182,7 +190,7 @@ impl Platform {
             http_trigger: Some(Default::default()),
             ..FunctionSpec::default()
         };
-        self.deploy(&spec, CodeRef::Registered)
+        self.deploy(&spec, InProcessRuntime::code(handler))
     }
 
     /// Creates a function, or replaces it by a new state of its LATEST. Requests that are running or

@@ -11,8 +11,8 @@ use super::{GET_HELLO, HELLO, role};
 /// Shortest pause between two attempts to connect.
 const PAUSE_MIN: Duration = Duration::from_micros(100);
 
-/// A pause is this part of the time gone so far, as in the platform: whoever asks a slow interpreter
-/// every 100 us takes from it the core that it starts on, and measures that.
+/// A pause is this part of the time gone so far, as in the platform: neither side finds the program
+/// sooner than the other because it looks more often.
 const PART: u32 = 16;
 
 /// How long a program may take to its first answer.

@@ -39,8 +39,9 @@ pub use clock::{Clock, ClockExt, Elapsed, Sleep, WithDeadline};
 pub use context::{Context, Deadline};
 pub use error::{Blame, Error, ErrorKind, FailureType, Result, Retry};
 pub use function::{
-    AuthType, CodeRef, CustomRuntimeConfig, FunctionSpec, FunctionVersion, HealthCheckConfig,
-    HookConfig, HttpTriggerSpec, InstanceLifecycleConfig, MethodSet, RuntimeName,
+    AuthType, CodeRef, CustomRuntimeConfig, FunctionSpec, FunctionVersion, HandlerCode,
+    HealthCheckConfig, HookConfig, HttpTriggerSpec, InstanceLifecycleConfig, MethodSet,
+    RuntimeName,
 };
 pub use id::{
     AccountId, FunctionName, InstanceId, NodeId, Qualifier, RequestId, RequestIds, VersionId,

@@ -30,7 +30,7 @@ pub struct Limits {
     pub request_body_bytes_max: u64,
     /// Synchronous response body, bytes (INV-6; FC states none).
     pub response_body_bytes_max: Option<u64>,
-    /// Asynchronous request body, bytes (INV-6).
+    /// Asynchronous request body, bytes (INV-6): for the queue to enforce, when there is one.
     pub async_request_body_bytes_max: u64,
     /// Request header names and values in all, bytes (HTT-2).
     pub request_headers_bytes_max: u64,
@@ -88,11 +88,11 @@ pub struct Limits {
     // QUO-6: an instance's edges.
     /// Sizes of the private disk, MB.
     pub disk_mb_choices: &'static [u32],
-    /// Open files of one instance.
+    /// Open files of one instance: for runtimes that declare to enforce it.
     pub open_files_max: u32,
-    /// Processes and threads of one instance.
+    /// Processes and threads of one instance: for runtimes that declare to enforce it.
     pub processes_max: u32,
-    /// Bandwidth of one instance, Mbit/s.
+    /// Bandwidth of one instance, Mbit/s: for networks that can.
     pub bandwidth_mbit_max: u32,
 
     // QUO-7: counts.
@@ -104,7 +104,7 @@ pub struct Limits {
     pub versions_per_function_max: u32,
     /// Aliases of a function.
     pub aliases_per_function_max: u32,
-    /// Triggers of a version.
+    /// Triggers of a version: today there is one kind, of which a version has at most one (HTT-4).
     pub triggers_per_version_max: u32,
     /// Characters of all environment names and values.
     pub environment_chars_max: u32,

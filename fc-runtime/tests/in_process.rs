@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fc_core::{
-    AccountId, Attachment, AttachmentId, Body, CodeRef, Context, Error, ErrorKind, Exit,
+    AccountId, Attachment, AttachmentId, Blame, Body, CodeRef, Context, Error, ErrorKind, Exit,
     FailureType, FunctionName, FunctionSpec, FunctionVersion, Hook, Instance, InstanceId,
     InstanceSpec, Invocation, InvocationKind, Limits, Request, RequestId, Response, Runtime,
     VersionId,
@@ -32,23 +32,25 @@ fn name() -> FunctionName {
     FunctionName::new("f").unwrap()
 }
 
-async fn start(runtime: &InProcessRuntime) -> Arc<dyn Instance> {
-    let version = version(CodeRef::Registered);
+async fn start(code: CodeRef) -> Arc<dyn Instance> {
+    let runtime = InProcessRuntime::new();
+    let version = version(code);
     runtime.prepare(CX, &version).await.unwrap();
+    runtime.start(CX, &spec(version)).await.unwrap()
+}
+
+fn spec(version: Arc<FunctionVersion>) -> InstanceSpec {
     let attachment = Attachment {
         id: AttachmentId(0),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         own_address: false,
         namespace: None,
     };
-    let id = InstanceId::new("i").unwrap();
-    runtime.start(CX, &InstanceSpec { id, version, attachment }).await.unwrap()
+    InstanceSpec { id: InstanceId::new("i").unwrap(), version, attachment }
 }
 
 async fn instance_of(handler: impl Handler) -> Arc<dyn Instance> {
-    let runtime = InProcessRuntime::new();
-    runtime.register(name(), handler);
-    start(&runtime).await
+    start(InProcessRuntime::code(handler)).await
 }
 
 fn event(payload: &'static str) -> Invocation {
@@ -77,14 +79,15 @@ async fn run_1_events_and_requests_reach_the_handler() {
     assert_eq!(text(reply.response).await, "GET /a?b=c|body");
 }
 
-/// INV-3: an error is the function's own report; one of ours keeps its kind; a panic is a crash.
+/// INV-3, I4: an error is the function's own report, one of ours too: it might claim that the function
+/// did not run. A panic is a crash.
 #[tokio::test]
 async fn inv_3_failures_are_told_apart() {
     let handler = handler_fn(|_, request: Request| async move {
         let what = request.into_body().read(100).await?;
         match &what[..] {
             b"error" => Err("it \"broke\"\n".into()),
-            b"ours" => Err(Error::invalid("body", "too long").into()),
+            b"ours" => Err(Error::new(ErrorKind::ResourceExhausted, "of another").into()),
             _ => panic!("at the {}", "disco"),
         }
     });
@@ -95,8 +98,8 @@ async fn inv_3_failures_are_told_apart() {
     let mut http = event("error");
     http.kind = InvocationKind::Http;
     assert_eq!(instance.invoke(CX, http).await.unwrap().response.status(), 502);
-    let ours = instance.invoke(CX, event("ours")).await.unwrap_err();
-    assert_eq!(ours.kind(), ErrorKind::InvalidArgument);
+    let ours = instance.invoke(CX, event("ours")).await.unwrap();
+    assert_eq!(ours.failure, Some(FailureType::Handled));
     let crash = instance.invoke(CX, event("panic")).await.unwrap_err();
     assert_eq!(crash.kind(), ErrorKind::FunctionCrashed);
     assert!(crash.message().contains("at the disco"));
@@ -151,18 +154,31 @@ impl Handler for Counting {
         })
     }
 
+    fn pre_stop(&self, _: Context) -> Work<'_, ()> {
+        self.0.store(77, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+
     fn call(&self, _: Context, _: Request) -> Work<'_, Response> {
         let count = self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { Ok(Response::new(count.to_string().into())) })
     }
 }
 
+/// SCH-7: PreStop is the handler's as well.
+#[tokio::test]
+async fn sch_7_a_handler_has_a_pre_stop() {
+    let instance = start(InProcessRuntime::code(Counting(AtomicU32::new(0)))).await;
+    instance.run_hook(CX, Hook::PreStop).await.unwrap();
+    let reply = instance.invoke(CX, event("x")).await.unwrap();
+    assert_eq!(text(reply.response).await, "77");
+}
+
 /// SCH-8: the initializer is the handler's; each instance may have a handler of its own.
 #[tokio::test]
 async fn sch_8_each_instance_has_its_own_handler() {
-    let runtime = InProcessRuntime::new();
-    runtime.register_each(name(), || Counting(AtomicU32::new(0)));
-    let (one, other) = (start(&runtime).await, start(&runtime).await);
+    let code = InProcessRuntime::code_of_each(|| Counting(AtomicU32::new(0)));
+    let (one, other) = (start(code.clone()).await, start(code).await);
     one.run_hook(CX, Hook::Initialize).await.unwrap();
     for (instance, expected) in [(&one, "10"), (&one, "11"), (&other, "0")] {
         let reply = instance.invoke(CX, event("x")).await.unwrap();
@@ -197,14 +213,54 @@ async fn sch_8_a_failed_initializer_says_why() {
     }
 }
 
+/// RUN-1: what is no handler is refused before it is started.
 #[tokio::test]
-async fn code_that_is_not_registered_is_refused() {
+async fn run_1_code_that_is_no_handler_is_refused() {
     let runtime = InProcessRuntime::new();
-    let error = runtime.prepare(CX, &version(CodeRef::Registered)).await.unwrap_err();
-    assert!(error.message().contains("'f'"), "{error}");
     let directory = CodeRef::Directory { path: "/".into(), unpacked_bytes: 0 };
-    let error = runtime.prepare(CX, &version(directory)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let other = CodeRef::Handler(fc_core::HandlerCode::new("a text"));
+    for code in [CodeRef::Registered, directory, other] {
+        let error = runtime.prepare(CX, &version(code)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.message().starts_with("code"), "{error}");
+    }
+}
+
+/// I18: a handler that cannot be made fails the start.
+#[tokio::test]
+async fn i_18_a_panic_while_a_handler_is_made_fails_the_start() {
+    let runtime = InProcessRuntime::new();
+    let code = InProcessRuntime::code_of_each(|| -> Counting { panic!("no handler today") });
+    let error = runtime.start(CX, &spec(version(code))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FunctionNotStarted);
+    assert!(error.message().contains("no handler today"));
+}
+
+/// A stream that panics.
+struct Bomb;
+
+impl http_body::Body for Bomb {
+    type Data = bytes::Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
+        panic!("in the stream")
+    }
+}
+
+/// I17: a panic in an answer's stream is a crash, and the instance serves nobody else.
+#[tokio::test]
+async fn i_17_a_panic_in_a_stream_ends_the_instance() {
+    let handler = handler_fn(|_, _| async { Ok(Response::new(Body::stream(Bomb))) });
+    let instance = instance_of(handler).await;
+    let reply = instance.invoke(CX, event("x")).await.unwrap();
+    let error = reply.response.into_body().read(10).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FunctionCrashed);
+    assert_eq!(instance.exited().await, Exit::Panic);
+    assert!(instance.invoke(CX, event("x")).await.is_err());
 }
 
 #[tokio::test]
@@ -220,7 +276,7 @@ async fn a_stopped_instance_says_so_and_serves_nobody() {
     assert_eq!(waiting.await.unwrap(), Exit::Stopped);
     assert_eq!(instance.exited().await, Exit::Stopped);
     let error = instance.invoke(CX, event("x")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::FunctionCrashed);
+    assert_eq!((error.kind(), error.blame()), (ErrorKind::FunctionCrashed, Blame::Platform));
 }
 
 /// A stream that never goes on.

@@ -58,9 +58,14 @@ pub(crate) async fn with_log_tail(
         Err(Elapsed) => return Err(timed_out(lease, version)),
     };
     *reply.response.body_mut() = bytes.into();
-    let max = usize::try_from(limits.log_tail_bytes_max).unwrap_or(usize::MAX);
-    reply.report.log_tail = lease.running().instance.log_tail(cx.request_id, max).await;
+    reply.report.log_tail = log_tail(lease, cx, limits).await;
     Ok(reply)
+}
+
+/// The end of the invocation's log, as its instance kept it.
+pub(crate) async fn log_tail(lease: &SlotLease, cx: Context, limits: &Limits) -> Option<Bytes> {
+    let max = usize::try_from(limits.log_tail_bytes_max).unwrap_or(usize::MAX);
+    lease.running().instance.log_tail(cx.request_id, max).await
 }
 
 /// Ties the slot to the answer's body: it is free when the last byte is gone, or the caller is. A

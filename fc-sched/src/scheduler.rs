@@ -234,7 +234,14 @@ impl Invoke for Scheduler {
         let answer = instance.invoke(cx, invocation);
         lease.begin();
         let outcome = around.clock.with_deadline(by, answer).await;
-        let mut reply = run::settle(&mut lease, &version, outcome)?;
+        let mut reply = match run::settle(&mut lease, &version, outcome) {
+            Ok(reply) => reply,
+            Err(error) if tail => {
+                let log = run::log_tail(&lease, cx, &around.limits);
+                return Err(error.with_log_tail(Box::pin(log).await));
+            }
+            Err(error) => return Err(error),
+        };
 
         reply.report.instance = Some(lease.running().id);
         reply.report.version = version.id();

@@ -476,6 +476,20 @@ async fn inv_9_the_log_tail_comes_with_the_answer() {
     world.end().await;
 }
 
+/// INV-9: the log is wanted most when the invocation fails.
+#[tokio::test]
+async fn inv_9_the_log_tail_comes_with_a_failure() {
+    let world = World::new(|runtime| runtime.answer(Answer::Fail));
+    world.deploy("f", |_| {});
+    let name = fc_core::FunctionName::new("f").unwrap();
+    let mut invocation = fc_core::Invocation::event(support::account(), name, "x");
+    invocation.log = fc_core::LogType::Tail;
+    let failed = fc_core::Invoke::invoke(&world.scheduler, world.cx(), invocation).await;
+    assert!(failed.unwrap_err().log_tail().is_some());
+    assert!(world.err("f").await.log_tail().is_none(), "it was not asked for");
+    world.end().await;
+}
+
 /// I28: a shutdown refuses the new, finishes what runs and what waits, and leaves nothing.
 #[tokio::test]
 async fn a_shutdown_drains() {

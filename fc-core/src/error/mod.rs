@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub use kind::{ErrorKind, FailureType};
 
 /// The workspace's result.
@@ -55,6 +57,7 @@ struct Repr {
     message: Cow<'static, str>,
     blame: Blame,
     retry: Retry,
+    log_tail: Option<Bytes>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -62,7 +65,8 @@ impl Error {
     /// An error of `kind` with that kind's blame and retry class.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         let (blame, retry) = (kind.blame(), kind.retry());
-        Self(Box::new(Repr { kind, message: message.into(), blame, retry, source: None }))
+        let message = message.into();
+        Self(Box::new(Repr { kind, message, blame, retry, log_tail: None, source: None }))
     }
 
     /// `InvalidArgument` about one field.
@@ -107,6 +111,18 @@ impl Error {
     ) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// With the end of the log of the invocation that failed, for a caller who asked for it (INV-9).
+    #[must_use]
+    pub fn with_log_tail(mut self, log_tail: Option<Bytes>) -> Self {
+        self.0.log_tail = log_tail;
+        self
+    }
+
+    /// The end of the log of the invocation that failed, if its caller asked for it.
+    pub fn log_tail(&self) -> Option<&Bytes> {
+        self.0.log_tail.as_ref()
     }
 
     /// With `prefix: ` before the message: where it happened.
@@ -155,6 +171,7 @@ impl Error {
             message: message.clone(),
             blame: *blame,
             retry: *retry,
+            log_tail: None,
             source: None,
         }))
     }

@@ -1,14 +1,19 @@
 //! Where a function's code lies, and how large it is.
 
+use std::any::Any;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Limits, Result};
 
 /// Where a version's code lies. What a runtime cannot take it refuses in `prepare`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CodeRef {
-    /// A handler that was registered with the in-process runtime under the function's name.
+    /// Code that the runtime knows by itself, by the function's name.
     Registered,
+    /// A handler of this process.
+    Handler(HandlerCode),
     /// A directory of this machine that holds the unpacked package.
     Directory {
         /// The directory; the program starts in it.
@@ -43,11 +48,42 @@ pub enum CodeRef {
     },
 }
 
+/// A handler of this process as a function's code: what it is only its runtime knows. It lives as
+/// long as a version has it, and two versions with different handlers have different code.
+#[derive(Clone)]
+pub struct HandlerCode(Arc<dyn Any + Send + Sync>);
+
+impl HandlerCode {
+    /// `handler`, as its runtime wants it.
+    pub fn new(handler: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(handler))
+    }
+
+    /// The handler, if it is of this type.
+    pub fn get<H: Any>(&self) -> Option<&H> {
+        self.0.downcast_ref()
+    }
+}
+
+impl PartialEq for HandlerCode {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for HandlerCode {}
+
+impl fmt::Debug for HandlerCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandlerCode")
+    }
+}
+
 impl CodeRef {
     /// Bytes that count towards the account's packages (QUO-7).
     pub fn package_bytes(&self) -> u64 {
         match self {
-            Self::Registered | Self::Image { .. } => 0,
+            Self::Registered | Self::Handler(_) | Self::Image { .. } => 0,
             Self::Directory { unpacked_bytes, .. } => *unpacked_bytes,
             Self::Inline { packed_bytes, .. } | Self::Stored { packed_bytes, .. } => *packed_bytes,
         }
@@ -67,7 +103,7 @@ impl CodeRef {
             Err(Error::new(ErrorKind::EntityTooLarge, message))
         };
         match self {
-            Self::Registered => Ok(()),
+            Self::Registered | Self::Handler(_) => Ok(()),
             Self::Directory { unpacked_bytes, .. } => {
                 within("code.unpacked", limits.code_unpacked_bytes_max, *unpacked_bytes)
             }

@@ -7,7 +7,7 @@ mod spec;
 mod validate;
 mod version;
 
-pub use code::CodeRef;
+pub use code::{CodeRef, HandlerCode};
 pub use methods::MethodSet;
 pub use runtime_name::RuntimeName;
 pub use spec::{

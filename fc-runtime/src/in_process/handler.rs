@@ -28,6 +28,16 @@ pub trait Handler: Send + Sync + 'static {
         futures_util::future::ready(Ok(())).boxed()
     }
 
+    /// Runs before the instance is stopped, if the function has a PreStop hook.
+    ///
+    /// # Errors
+    ///
+    /// Noted and ignored.
+    fn pre_stop(&self, cx: Context) -> Work<'_, ()> {
+        let _ = cx;
+        futures_util::future::ready(Ok(())).boxed()
+    }
+
     /// Answers one request.
     ///
     /// # Errors

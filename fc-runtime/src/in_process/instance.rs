@@ -9,8 +9,8 @@ use std::task::{Context as TaskContext, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fc_core::{
-    Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation, InvocationKind,
-    Reply, RequestId, Response, Result,
+    Blame, Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation,
+    InvocationKind, Reply, RequestId, Response, Result,
 };
 use futures_util::FutureExt;
 use http::{Method, StatusCode, Uri};
@@ -90,8 +90,14 @@ impl HttpBody for Bound {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let this = &mut *self;
-        if let Poll::Ready(frame) = this.stream.as_mut().poll_frame(cx) {
-            return Poll::Ready(frame);
+        let poll = AssertUnwindSafe(|| this.stream.as_mut().poll_frame(cx));
+        match std::panic::catch_unwind(poll) {
+            Ok(Poll::Pending) => {}
+            Ok(ready) => return ready,
+            Err(panic) => {
+                this.life.end(Exit::Panic);
+                return Poll::Ready(Some(Err(crashed(&*panic))));
+            }
         }
         let life = this.life.clone();
         let ended = this.over.get_or_insert_with(|| Box::pin(async move { life.over().await }));
@@ -108,7 +114,7 @@ impl HttpBody for Bound {
 }
 
 /// What a panic said.
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
@@ -121,16 +127,22 @@ fn crashed(panic: &(dyn Any + Send)) -> Error {
 #[async_trait]
 impl Instance for InProcessInstance {
     async fn run_hook(&self, cx: Context, hook: Hook) -> Result<()> {
-        if hook != Hook::Initialize {
-            return Ok(());
-        }
-        let run = AssertUnwindSafe(async { self.handler.initialize(cx).await }).catch_unwind();
-        let failed = |text: String| Error::new(ErrorKind::InitializationError, text);
-        match run.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(failed(format!("initializer: {error}"))),
-            Err(panic) => Err(failed(format!("initializer panicked: {}", panic_text(&*panic)))),
-        }
+        let (work, name, kind) = match hook {
+            Hook::Initialize => {
+                (self.handler.initialize(cx), "initializer", ErrorKind::InitializationError)
+            }
+            Hook::PreStop => (self.handler.pre_stop(cx), "PreStop", ErrorKind::FunctionFailed),
+            Hook::PreFreeze => {
+                let message = "the in-process runtime does not freeze";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        };
+        let what = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => format!("{name}: {error}"),
+            Err(panic) => format!("{name} panicked: {}", panic_text(&*panic)),
+        };
+        Err(Error::new(kind, what))
     }
 
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
@@ -184,15 +196,15 @@ impl Instance for InProcessInstance {
 }
 
 fn over(exit: Exit) -> Error {
-    Error::new(ErrorKind::FunctionCrashed, format!("the instance is over: {exit}"))
+    let error = Error::new(ErrorKind::FunctionCrashed, format!("the instance is over: {exit}"));
+    // What the platform stopped is not the function's fault.
+    if exit == Exit::Stopped { error.with_blame(Blame::Platform) } else { error }
 }
 
-/// The answer to a handler that returned an error: one of ours keeps its kind (a body over its
-/// limit stays the caller's fault), any other is the function's own report (`alibaba-fc.md` 2.5).
+/// The answer to a handler that returned an error: the function's own report (`alibaba-fc.md` 2.5),
+/// whatever the error is. One of the platform's that the handler met on its way, of a nested
+/// invocation say, is not the outcome of this one: it might claim that the function did not run.
 fn failure(kind: InvocationKind, error: &(dyn std::error::Error + 'static)) -> Result<Reply> {
-    if let Some(ours) = Error::find(error) {
-        return Err(ours.duplicate());
-    }
     let report = serde_json::json!({ "errorMessage": error.to_string() });
     let mut response = http::Response::new(report.to_string().into());
     if kind == InvocationKind::Http {
@@ -205,7 +217,7 @@ fn failure(kind: InvocationKind, error: &(dyn std::error::Error + 'static)) -> R
     Ok(reply)
 }
 
-/// A foreign body whose errors become ours, and whose panics end in an error.
+/// A foreign body whose errors become ours.
 pub(super) struct Foreign<B> {
     body: Pin<Box<B>>,
 }
@@ -228,15 +240,10 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let polled =
-            std::panic::catch_unwind(AssertUnwindSafe(|| self.body.as_mut().poll_frame(cx)));
-        match polled {
-            Ok(frame) => frame.map_err(|error| {
-                let error = error.into();
-                Error::new(ErrorKind::FunctionFailed, error.to_string())
-            }),
-            Err(panic) => Poll::Ready(Some(Err(crashed(&*panic)))),
-        }
+        self.body.as_mut().poll_frame(cx).map_err(|error| {
+            let error = error.into();
+            Error::new(ErrorKind::FunctionFailed, error.to_string())
+        })
     }
 
     fn is_end_stream(&self) -> bool {

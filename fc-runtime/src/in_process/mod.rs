@@ -6,78 +6,69 @@
 mod handler;
 mod instance;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fc_core::{
-    CodeRef, Context, Enforcement, Error, FunctionName, FunctionVersion, Instance, InstanceSpec,
-    Isolation, Result, Runtime, RuntimeCapabilities, RuntimeKind,
+    CodeRef, Context, Enforcement, Error, ErrorKind, FunctionVersion, HandlerCode, Instance,
+    InstanceSpec, Isolation, Result, Runtime, RuntimeCapabilities, RuntimeKind,
 };
-use parking_lot::RwLock;
 
 pub use handler::{Handler, HandlerFailure, Work, handler_fn, service};
 use instance::InProcessInstance;
 
-type Factory = Arc<dyn Fn() -> Arc<dyn Handler> + Send + Sync>;
+/// Makes the handler of a new instance.
+type Factory = Box<dyn Fn() -> Arc<dyn Handler> + Send + Sync>;
 
-/// Runs handlers that were registered under a function's name.
+/// Runs functions whose code is a [`Handler`] of this process.
+///
+/// The handler is the version's code, and lives as long as the version: a published version keeps
+/// its own, whatever LATEST becomes.
 ///
 /// ```
-/// use fc_core::{Body, FunctionName, Response};
+/// use fc_core::{Body, CodeRef, Response};
 /// use fc_runtime::in_process::{InProcessRuntime, handler_fn};
 ///
-/// let runtime = InProcessRuntime::new();
-/// runtime.register(
-///     FunctionName::new("hello").unwrap(),
-///     handler_fn(|_cx, _request| async { Ok(Response::new(Body::from("hello"))) }),
-/// );
+/// let code: CodeRef = InProcessRuntime::code(handler_fn(|_cx, _request| async {
+///     Ok(Response::new(Body::from("hello")))
+/// }));
 /// ```
-#[derive(Default)]
-pub struct InProcessRuntime {
-    handlers: RwLock<std::collections::HashMap<FunctionName, Factory>>,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InProcessRuntime;
 
 impl InProcessRuntime {
-    /// A runtime without handlers.
+    /// The runtime. It has no state of its own.
     pub fn new() -> Self {
-        Self::default()
+        Self
     }
 
-    /// All instances of `function` share `handler`. Replaces an earlier registration for instances
-    /// that start from now on.
-    pub fn register(&self, function: FunctionName, handler: impl Handler) {
+    /// A function's code: all its instances share `handler`.
+    pub fn code(handler: impl Handler) -> CodeRef {
         let handler: Arc<dyn Handler> = Arc::new(handler);
-        self.register_factory(function, move || handler.clone());
+        Self::code_of(move || handler.clone())
     }
 
-    /// Each instance of `function` has a handler of its own, made when it starts.
-    pub fn register_each<H: Handler>(
-        &self,
-        function: FunctionName,
-        make: impl Fn() -> H + Send + Sync + 'static,
-    ) {
-        self.register_factory(function, move || Arc::new(make()));
+    /// A function's code: each instance has a handler of its own, made when it starts. A `make` that
+    /// panics fails the start.
+    pub fn code_of_each<H: Handler>(make: impl Fn() -> H + Send + Sync + 'static) -> CodeRef {
+        Self::code_of(move || Arc::new(make()))
     }
 
-    fn register_factory(
-        &self,
-        function: FunctionName,
-        make: impl Fn() -> Arc<dyn Handler> + Send + Sync + 'static,
-    ) {
-        self.handlers.write().insert(function, Arc::new(make));
-    }
-
-    fn factory(&self, version: &FunctionVersion) -> Result<Factory> {
-        self.handlers.read().get(version.name()).cloned().ok_or_else(|| {
-            Error::invalid("code", format_args!("no handler is registered as '{}'", version.name()))
-        })
+    fn code_of(make: impl Fn() -> Arc<dyn Handler> + Send + Sync + 'static) -> CodeRef {
+        let factory: Factory = Box::new(make);
+        CodeRef::Handler(HandlerCode::new(factory))
     }
 }
 
-impl std::fmt::Debug for InProcessRuntime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InProcessRuntime").field("handlers", &self.handlers.read().len()).finish()
-    }
+fn factory(version: &FunctionVersion) -> Result<&Factory> {
+    let factory = match &**version.code() {
+        CodeRef::Handler(code) => code.get::<Factory>(),
+        _ => None,
+    };
+    factory.ok_or_else(|| {
+        Error::invalid("code", "the in-process runtime takes what `InProcessRuntime::code` gives")
+    })
 }
 
 #[async_trait]
@@ -94,14 +85,16 @@ impl Runtime for InProcessRuntime {
     }
 
     async fn prepare(&self, _: Context, version: &Arc<FunctionVersion>) -> Result<()> {
-        if **version.code() != CodeRef::Registered {
-            return Err(Error::invalid("code", "the in-process runtime takes registered handlers"));
-        }
-        self.factory(version).map(|_| ())
+        factory(version).map(|_| ())
     }
 
     async fn start(&self, _: Context, spec: &InstanceSpec) -> Result<Arc<dyn Instance>> {
-        let handler = self.factory(&spec.version)?();
+        let make = factory(&spec.version)?;
+        let made = std::panic::catch_unwind(AssertUnwindSafe(make));
+        let handler = made.map_err(|panic| {
+            let text = instance::panic_text(&*panic);
+            Error::new(ErrorKind::FunctionNotStarted, format!("the handler was not made: {text}"))
+        })?;
         Ok(Arc::new(InProcessInstance::new(handler)))
     }
 }

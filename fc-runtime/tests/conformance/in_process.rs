@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::{
-    Body, Clock, CodeRef, Context, FunctionName, FunctionVersion, Instant, Request, Response,
-    Runtime, SystemClock,
+    Body, Clock, Context, FunctionVersion, Instant, Request, Response, Runtime, SystemClock,
 };
 use fc_runtime::in_process::{Handler, HandlerFailure, InProcessRuntime, Work};
 use fc_testkit::conformance::runtime::{Behaviour, RuntimeFixture};
@@ -29,18 +28,12 @@ const BEHAVIOURS: [Behaviour; 8] = [
 #[async_trait]
 impl RuntimeFixture for Fixture {
     async fn runtime(&self) -> Arc<dyn Runtime> {
-        let runtime = InProcessRuntime::new();
-        for behaviour in BEHAVIOURS {
-            let name = FunctionName::new(&format!("{behaviour:?}")).unwrap();
-            runtime.register_each(name, move || Sample::new(behaviour));
-        }
-        Arc::new(runtime)
+        Arc::new(InProcessRuntime::new())
     }
 
     fn version(&self, behaviour: Behaviour) -> Option<Arc<FunctionVersion>> {
-        BEHAVIOURS
-            .contains(&behaviour)
-            .then(|| super::version(behaviour, "in-process", CodeRef::Registered))?
+        let code = || InProcessRuntime::code_of_each(move || Sample::new(behaviour));
+        BEHAVIOURS.contains(&behaviour).then(|| super::version(behaviour, "in-process", code()))?
     }
 }
 
