@@ -41,6 +41,12 @@ pub(super) struct ScriptedInstance {
 }
 
 impl ScriptedInstance {
+    fn print(&self, request: RequestId, text: Bytes) {
+        let mut logs = self.logs.lock();
+        logs.truncate(LOGS_MAX - 1);
+        logs.push_front((request, text));
+    }
+
     pub(super) fn new(
         runtime: &ScriptedRuntime,
         spec: InstanceSpec,
@@ -118,13 +124,14 @@ impl ScriptedInstance {
             }
             Answer::Print => {
                 let printed = body.read(BODY_BYTES_MAX).await?;
-                let mut logs = self.logs.lock();
-                logs.truncate(LOGS_MAX - 1);
-                logs.push_front((cx.request_id, printed.clone()));
+                self.print(cx.request_id, printed.clone());
                 Ok(Response::new(printed.into()))
             }
             Answer::Never => std::future::pending().await,
-            Answer::Fail => Err(Error::new(ErrorKind::FunctionFailed, "scripted to fail")),
+            Answer::Fail => {
+                self.print(cx.request_id, Bytes::from_static(b"about to fail"));
+                Err(Error::new(ErrorKind::FunctionFailed, "scripted to fail"))
+            }
             Answer::Crash => {
                 self.ledger.lock().happened(self.spec.id, Event::Crashed);
                 self.end(Exit::Code(1));

@@ -38,7 +38,7 @@ pub enum Answer {
     Print,
     /// Nothing, ever.
     Never,
-    /// `FunctionFailed`. The instance lives on.
+    /// `FunctionFailed`, after `about to fail` was printed. The instance lives on.
     Fail,
     /// The instance dies under the request.
     Crash,
