@@ -179,7 +179,8 @@ pub trait Instance: Debug + Send + Sync + 'static {
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply>;
 
     /// The last `max` bytes of what the function printed for `request`, markers included; `None`
-    /// if the runtime keeps no log. Called after the request is over.
+    /// if the runtime keeps no log. Called after the request is over, and exact for one whose
+    /// [`Invocation::log`] asked for it: what it printed before it answered is there.
     async fn log_tail(&self, request: RequestId, max: usize) -> Option<Bytes>;
 
     /// Takes the CPU away. Only called without a request running.

@@ -1,7 +1,7 @@
 //! Requests, and what passes with them.
 
 use bytes::Bytes;
-use fc_core::{Body, ErrorKind, InvocationKind};
+use fc_core::{Body, ErrorKind, InvocationKind, LogType};
 use futures_util::future;
 use tokio::sync::mpsc;
 
@@ -151,7 +151,9 @@ pub async fn log_tail_is_the_end_of_what_was_printed(fixture: &Subject) -> Verdi
     let running = started!(fixture, &runtime, Print);
     let requests = [(context(), "line-of-the-first"), (context(), "line-of-the-second")];
     for (cx, line) in requests {
-        let answer = running.instance.invoke(cx, running.invocation(line));
+        let mut invocation = running.invocation(line);
+        invocation.log = LogType::Tail;
+        let answer = running.instance.invoke(cx, invocation);
         let reply = done("invoke", soon("an answer", answer).await?)?;
         equal("the answer", text(reply).await?, line.into())?;
     }
