@@ -27,7 +27,9 @@ pub struct GatewayConfig {
     /// A connection without a request is closed after this. Default: 60 s.
     pub idle_timeout: Duration,
     /// A request body that the function waits for, or a response that the client does not take,
-    /// fails after this long without a byte. Default: 30 s (T16).
+    /// fails after this long without a byte. On HTTP/2, where each stream is watched, the client must
+    /// take 16 KB, or what is left, within it. Under a server of your own, answers are that server's
+    /// to watch. Default: 30 s (T16).
     pub stall_timeout: Duration,
     /// After the shutdown signal, requests that run have this long. Default: 30 s.
     pub drain_timeout: Duration,

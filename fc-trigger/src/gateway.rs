@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tower_service::Service;
 
 use crate::config::{GatewayConfig, GatewayPorts};
-use crate::link::{Call, Link};
+use crate::link::{Call, Carrier, Link};
 use crate::server;
 use crate::stages::{self, Inbound};
 
@@ -66,7 +66,7 @@ impl Gateway {
     pub fn new(config: GatewayConfig, ports: GatewayPorts) -> Result<Self> {
         let shared =
             Arc::new(Shared { config: config.proved()?, ports, draining: AtomicBool::new(false) });
-        Ok(Self { link: Arc::new(Link::new(shared, None, false)) })
+        Ok(Self { link: Arc::new(Link::new(shared, None, Carrier::Foreign)) })
     }
 
     /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) on `listener` until `shutdown` is ready,

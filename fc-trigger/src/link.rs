@@ -10,14 +10,24 @@ use parking_lot::Mutex;
 use crate::gateway::Shared;
 use crate::server::Violation;
 
+/// What carries the requests, and so who watches for stalls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Carrier {
+    /// `serve`'s HTTP/1: the bytes level watches both directions.
+    Http1,
+    /// `serve`'s HTTP/2: each request watches its own body, and each stream its answer.
+    Http2,
+    /// Somebody else's server: a request watches its body, and answers are that server's concern.
+    Foreign,
+}
+
 /// What the requests of one connection share: a count of its own, so that two connections never
 /// write to the same cache line, and what the bytes level has to tell the service.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Option<SocketAddr>,
-    /// Whether stalls of a request body are watched below: on `serve`'s HTTP/1 connections.
-    pub(crate) watched: bool,
+    pub(crate) carrier: Carrier,
     /// Requests that are in the service now, and how many there were in all.
     running: AtomicU32,
     served: AtomicU32,
@@ -29,11 +39,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(shared: Arc<Shared>, peer: Option<SocketAddr>, watched: bool) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, peer: Option<SocketAddr>, carrier: Carrier) -> Self {
         Self {
             shared,
             peer,
-            watched,
+            carrier,
             running: AtomicU32::new(0),
             served: AtomicU32::new(0),
             violation: AtomicU8::new(0),

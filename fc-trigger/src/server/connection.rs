@@ -1,6 +1,7 @@
 //! One connection: which protocol it speaks, and its life.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use fc_core::{Body, Limits};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -18,10 +19,11 @@ use super::Closing;
 use super::head::HeadLimits;
 use super::scan::Scanner;
 use super::strict::Strict;
+use super::taking::Streams;
 use super::timer::{HyperTimer, Timeouts};
 use crate::config::HEADER_FIELDS_MAX;
 use crate::gateway::{Gateway, GatewayFuture, Shared};
-use crate::link::Link;
+use crate::link::{Carrier, Link};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -47,7 +49,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
     limits: HeadLimits,
     timeouts: Timeouts,
 }
@@ -66,7 +68,8 @@ impl Protocols {
             // vectors a request.
             .max_buf_size(BUFFER_BYTES_MAX.max(limits.head))
             .timer(timer.clone());
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let streams = Streams::new(shared.ports.clock.clone(), config.stall_timeout);
+        let mut http2 = http2::Builder::new(streams);
         let header_list = limits.head + HTTP2_FIELD_BYTES * (HEADER_FIELDS_MAX + 4);
         http2
             .timer(timer)
@@ -105,7 +108,8 @@ fn head_limits(limits: &Limits) -> HeadLimits {
 /// An accepted connection.
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    pub(super) link: Arc<Link>,
+    pub(super) peer: SocketAddr,
+    pub(super) shared: Arc<Shared>,
     pub(super) protocols: Arc<Protocols>,
     pub(super) closing: Arc<Closing>,
 }
@@ -113,8 +117,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn run(self) {
         super::prepare(&self.stream);
-        let Self { mut stream, link, protocols, closing } = self;
-        let shared = link.shared.clone();
+        let Self { mut stream, peer, shared, protocols, closing } = self;
         let is_closing = || closing.flag.load(Ordering::Acquire);
         let mut closed = pin!(closing.notify.notified());
         // Registered before the flag is read: a shutdown is seen by one of the two.
@@ -136,6 +139,9 @@ impl Connection {
             () = &mut closed => return,
         };
         let timeouts = protocols.timeouts;
+        // Not before the protocol is known: it says who watches for stalls.
+        let carrier = if is_http2 { Carrier::Http2 } else { Carrier::Http1 };
+        let link = Arc::new(Link::new(shared, Some(peer), carrier));
         let service = Adapted(Gateway::of(link.clone()));
         if is_http2 {
             let io = TokioIo::new(Strict::http2(stream, first, link, timeouts));
@@ -181,7 +187,7 @@ impl Graceful for http1::Connection<Io, Adapted> {
     }
 }
 
-impl Graceful for http2::Connection<Io, Adapted, TokioExecutor> {
+impl Graceful for http2::Connection<Io, Adapted, Streams> {
     fn graceful_shutdown(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }

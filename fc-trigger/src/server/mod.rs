@@ -5,6 +5,7 @@ mod connection;
 mod head;
 mod scan;
 mod strict;
+mod taking;
 mod timer;
 mod violation;
 
@@ -20,10 +21,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+pub(crate) use taking::Taking;
 pub(crate) use violation::Violation;
 
 use crate::gateway::Shared;
-use crate::link::Link;
 use connection::{Connection, Protocols};
 
 /// After a failed accept: out of descriptors does not pass in a microsecond (T26).
@@ -57,10 +58,10 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if has_room => match accepted {
                 Ok((stream, peer)) => {
-                    let link = Arc::new(Link::new(shared.clone(), Some(peer), true));
                     let connection = Connection {
                         stream,
-                        link,
+                        peer,
+                        shared: shared.clone(),
                         protocols: protocols.clone(),
                         closing: closing.clone(),
                     };

@@ -28,25 +28,29 @@ pub(super) struct Asked {
 }
 
 /// The caller's answer.
+///
+/// A reply that is refused here is the function's fault. Dropping its stream would say that the
+/// client left, and cost an instance that serves one request at a time; it is discarded instead, so
+/// that the scheduler sees what it sees of every other `BadResponse`: the instance is kept.
 pub(super) fn of(
     asked: Asked,
     reply: Reply,
     config: &GatewayConfig,
 ) -> Result<Response<Body>, Refusal> {
     let Reply { mut response, failure, report } = reply;
+    let found = Found::in_headers(response.headers());
+    if let Err(refusal) = check(asked.surface, &response, &found, config) {
+        response.into_body().discard();
+        return Err(refusal);
+    }
     let limits = &config.limits;
     // Nothing of the function's is to speak to the server: no version, no reason phrase, no upgrade.
     *response.version_mut() = Version::HTTP_11;
     *response.extensions_mut() = http::Extensions::new();
-    let found = Found::in_headers(response.headers());
-    if found.bytes > limits.response_headers_bytes_max {
-        let limit = limits.response_headers_bytes_max;
-        return Err(bad(&format!("headers: {} bytes is over the limit of {limit}", found.bytes)));
-    }
-    if response.status().is_informational() {
-        return Err(bad(&format!("{} is no final status", response.status())));
-    }
-    if let Some(limit) = limits.response_body_bytes_max {
+    // What lies in memory was checked.
+    if let Some(limit) = limits.response_body_bytes_max
+        && !response.body().is_in_memory()
+    {
         let (parts, body) = response.into_parts();
         let (body, _) = body.limited("response body", limit, ErrorKind::BadResponse)?;
         response = Response::from_parts(parts, body);
@@ -60,11 +64,6 @@ pub(super) fn of(
             describe(response.headers_mut(), &report);
         }
         Surface::Trigger => {
-            let status = response.status();
-            let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
-            if config.refuse_redirects && is_redirect {
-                return Err(Refusal::redirect(status));
-            }
             if found.is_unclean {
                 clean(response.headers_mut());
             }
@@ -84,6 +83,35 @@ pub(super) fn of(
         response.headers_mut().insert(LOG_RESULT, value);
     }
     Ok(response)
+}
+
+/// Whether the function's head may go to the caller, and the length that it names.
+fn check(
+    surface: Surface,
+    response: &Response<Body>,
+    found: &Found,
+    config: &GatewayConfig,
+) -> Result<(), Refusal> {
+    let limits = &config.limits;
+    let status = response.status();
+    if found.bytes > limits.response_headers_bytes_max {
+        let limit = limits.response_headers_bytes_max;
+        return Err(bad(&format!("headers: {} bytes is over the limit of {limit}", found.bytes)));
+    }
+    if status.is_informational() {
+        return Err(bad(&format!("{status} is no final status")));
+    }
+    if let (Some(limit), Some(length)) =
+        (limits.response_body_bytes_max, response.body().known_length())
+        && length > limit
+    {
+        return Err(bad(&format!("body: {length} bytes is over the limit of {limit}")));
+    }
+    let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    if surface == Surface::Trigger && config.refuse_redirects && is_redirect {
+        return Err(Refusal::redirect(status));
+    }
+    Ok(())
 }
 
 /// The answer to a `HEAD`: what a `GET` would say, and no body.
@@ -216,6 +244,59 @@ mod tests {
             (u64::MAX, "17592186044416.00"),
         ] {
             assert_eq!(megabytes(bytes), text, "{bytes}");
+        }
+    }
+
+    /// A streamed reply that is refused is the function's fault: nobody left.
+    #[test]
+    fn refused_streams_are_discarded() {
+        use std::sync::{Arc, Mutex};
+
+        let account = fc_core::AccountId::new("1234567890").unwrap();
+        let mut config = GatewayConfig::new(account);
+        config.refuse_redirects = true;
+        config.limits.response_body_bytes_max = Some(1000);
+        let refused: [fn(&mut Response<Body>); 4] = [
+            |response| *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS,
+            |response| *response.status_mut() = StatusCode::FOUND,
+            |response| {
+                let value = HeaderValue::try_from("v".repeat(9000)).unwrap();
+                response.headers_mut().insert("large", value);
+            },
+            |response| {
+                let body = std::mem::take(response.body_mut());
+                *response.body_mut() = body.map_stream(|_| Unread(Some(u64::MAX)));
+            },
+        ];
+        for (index, break_it) in refused.into_iter().enumerate() {
+            let endings = Arc::new(Mutex::new(Vec::new()));
+            let heard = endings.clone();
+            let body = Body::stream(Unread(None))
+                .guarded(move |ending| heard.lock().unwrap().push(ending));
+            let mut response = Response::new(body);
+            break_it(&mut response);
+            let asked = Asked { id: RequestId::NIL, surface: Surface::Trigger, log: LogType::None };
+            assert!(of(asked, Reply::new(response), &config).is_err(), "{index}");
+            assert_eq!(*endings.lock().unwrap(), [fc_core::Ending::Complete], "{index}");
+        }
+    }
+
+    /// A stream of a length that nobody asks for a frame.
+    struct Unread(Option<u64>);
+
+    impl http_body::Body for Unread {
+        type Data = bytes::Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
+            std::task::Poll::Pending
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            self.0.map_or_else(http_body::SizeHint::new, http_body::SizeHint::with_exact)
         }
     }
 

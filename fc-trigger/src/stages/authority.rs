@@ -15,7 +15,8 @@ pub(super) fn of<'h>(head: &'h Parts, survey: &Survey<'h>) -> Result<&'h str> {
     }
     let target = head.uri.authority().map(Authority::as_str);
     let header = match survey.host {
-        Some(value) => Some(value.to_str().map_err(|_| not_a_host())?),
+        // What is no ASCII is no host either, as is found below.
+        Some(value) => Some(std::str::from_utf8(value.as_bytes()).map_err(|_| not_a_host())?),
         None => None,
     };
     let text = match (target, header) {
@@ -37,7 +38,7 @@ pub(super) fn label<'h>(host: &'h str, suffixes: &[String]) -> Option<&'h str> {
         let split = host.len().checked_sub(suffix.len() + 1)?;
         let (label, rest) = (host.get(..split)?, host.get(split + 1..)?);
         let fits = host.as_bytes()[split] == b'.' && rest.eq_ignore_ascii_case(suffix);
-        (fits && !label.is_empty() && !label.contains('.')).then_some(label)
+        (fits && !label.is_empty() && !label.bytes().any(|byte| byte == b'.')).then_some(label)
     })
 }
 
@@ -52,12 +53,12 @@ fn host(text: &str) -> Result<&str> {
         }
         (&text[..=end], &text[end + 1..])
     } else {
-        let end = text.find(':').unwrap_or(text.len());
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let end = text.bytes().position(|byte| !is_name(byte)).unwrap_or(text.len());
+        // What ends the name is a `:`, or the port below is none. A character is never split: its
+        // first byte ends the name.
         let (host, port) = text.split_at(end);
-        let is_name = host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        if !is_name || host.is_empty() || host.starts_with('.') || host.ends_with('.') {
+        if host.is_empty() || host.starts_with('.') || host.ends_with('.') {
             return Err(not_a_host());
         }
         (host, port)

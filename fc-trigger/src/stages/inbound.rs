@@ -13,7 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
-use crate::link::Link;
+use crate::link::{Carrier, Link};
 
 /// Of a body up to this length, the first frame is awaited before the invocation. A small body is
 /// then mostly complete: it goes on in memory, and a connection whose request was read to its end
@@ -39,7 +39,7 @@ impl Inbound {
         }
         let config = &link.shared.config;
         let cell = Arc::new(FaultCell::default());
-        let clock = (!link.watched).then(|| link.shared.ports.clock.clone());
+        let clock = (link.carrier != Carrier::Http1).then(|| link.shared.ports.clock.clone());
         let body = Body::stream(Counted {
             body,
             limit: config.limits.request_body_bytes_max,
@@ -58,21 +58,31 @@ impl Inbound {
         }
     }
 
-    /// The body for the function, small ones in memory, and what watches the rest.
-    pub(super) async fn primed(mut self) -> Result<(Body, Fault)> {
-        let is_small = self.body.known_length().is_some_and(|length| length <= PRIMED_BYTES_MAX);
-        if self.body.is_in_memory() || !is_small {
-            return Ok((self.body, self.fault));
-        }
+    /// Whether the first frame is to be awaited.
+    pub(super) fn wants_priming(&self) -> bool {
+        let is_small = |length| length <= PRIMED_BYTES_MAX;
+        !self.body.is_in_memory() && self.body.known_length().is_some_and(is_small)
+    }
+
+    /// Awaits the first frame; a body that is then complete lies in memory.
+    pub(super) async fn prime(&mut self) -> Result<()> {
         let first = match self.body.frame().await {
             Some(frame) => frame?.into_data().unwrap_or_default(),
             None => Bytes::new(),
         };
         if self.body.is_in_memory() {
-            return Ok((first.into(), Fault(None)));
+            self.body = first.into();
+            self.fault = Fault(None);
+            return Ok(());
         }
-        let primed = Primed { first: Some(first), rest: self.body };
-        Ok((Body::stream(primed), self.fault))
+        let rest = std::mem::take(&mut self.body);
+        self.body = Body::stream(Primed { first: Some(first), rest });
+        Ok(())
+    }
+
+    /// The body for the function, and what watches it; none is left.
+    pub(super) fn take(&mut self) -> (Body, Fault) {
+        (std::mem::take(&mut self.body), Fault(self.fault.0.take()))
     }
 }
 

@@ -5,10 +5,12 @@ mod answer;
 mod authority;
 mod control;
 mod inbound;
+mod outbound;
 mod refusal;
 mod route;
 mod survey;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -48,94 +50,140 @@ impl Surface {
     }
 }
 
-/// Answers one request, whatever comes of it.
-pub(crate) async fn handle(call: Call, mut head: Parts, inbound: Inbound) -> Response<Body> {
-    let shared = &call.link().shared;
-    let ports = &shared.ports;
-    let id = ports.request_ids.next(ports.clock.wall());
-    let mut access = Access::begin(id, &head);
-    let mut surface = Surface::Api;
-    let is_head_only = head.method == http::Method::HEAD;
-    let answered = serve(&call, id, &mut head, inbound, &mut surface, &mut access).await;
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(refusal) => refusal.answer(id, surface, shared.config.limits.dialect),
-    };
-    if call.violation.is_some() {
-        let close = http::HeaderValue::from_static("close");
-        response.headers_mut().insert(http::header::CONNECTION, close);
-    }
-    if is_head_only {
-        response = answer::without_body(response);
-    }
-    // A body that is still being made belongs to the call.
-    if !response.body().is_in_memory() {
-        response = response.map(|body| body.guarded(move |_| drop(call)));
-    }
-    access.answered(response)
+/// One request in the service. Every stage works on it in place: it is moved once, to the heap.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    call: Call,
+    head: Parts,
+    inbound: Inbound,
+    id: RequestId,
+    surface: Surface,
+    access: Access,
+    is_head_only: bool,
 }
 
-/// Strict, route, resolve, strip, authorise, invoke.
-async fn serve(
-    call: &Call,
-    id: RequestId,
-    head: &mut Parts,
+/// What is left to do with a request that may go on.
+struct Plan {
+    version: Arc<FunctionVersion>,
+    qualifier: Qualifier,
+    control: Control,
+    has_platform: bool,
+}
+
+/// Answers one request, whatever comes of it.
+///
+/// A block and no `async fn`, which keeps each of its arguments twice: over 1 KB, the allocator
+/// leaves its fast path.
+pub(crate) fn handle(
+    call: Call,
+    head: Parts,
     inbound: Inbound,
-    surface: &mut Surface,
-    access: &mut Access,
-) -> Result<Response<Body>, Refusal> {
-    let shared = &*call.link().shared;
-    let limits = &shared.config.limits;
-    if let Some(violation) = call.violation {
-        return Err(violation.error().into());
+) -> impl Future<Output = Response<Body>> + Send {
+    let ports = &call.link().shared.ports;
+    let id = ports.request_ids.next(ports.clock.wall());
+    let access = Access::begin(id, &head);
+    // The function gets the head, method and all.
+    let is_head_only = head.method == http::Method::HEAD;
+    let surface = Surface::Api;
+    let mut exchange = Exchange { call, head, inbound, id, surface, access, is_head_only };
+    async move {
+        let answered = exchange.serve().await;
+        exchange.finish(answered)
     }
-    let survey = Survey::of(&head.headers);
-    let host = authority::of(head, &survey)?;
-    let label = authority::label(host, &shared.config.suffixes);
-    if label.is_some() {
-        *surface = Surface::Trigger;
-    }
-    survey.check(&head.uri, limits)?;
-    let control = Control::read(&head.headers, &survey)?;
-    let (version, qualifier) = match route::of(head, label)? {
-        Route::Health => return health(shared, id),
-        Route::Function { name, qualifier } => (resolve(shared, name, &qualifier)?, qualifier),
-        Route::Trigger { name } => {
-            let version = resolve(shared, name, &Qualifier::default())?;
-            admit(shared, head, &version)?;
-            (version, Qualifier::default())
-        }
-    };
-    access.function(&version);
-    inbound.check_declared(limits.request_body_bytes_max)?;
-    let has_platform = survey.has_platform;
-    survey::strip(head, survey.strips())?;
+}
 
-    let cx = Context::new(id);
-    if let Some(authorize) = &shared.ports.authorize {
-        let action = match surface {
-            Surface::Api => Action::InvokeFunction(&version),
-            Surface::Trigger => Action::CallTrigger(&version),
+impl Exchange {
+    /// Strict, route, resolve, strip, authorise, invoke.
+    async fn serve(&mut self) -> Result<Response<Body>, Refusal> {
+        let Some(plan) = self.plan()? else {
+            return health(&self.call.link().shared, self.id);
         };
-        authorize.authorize(cx, head, action).await?;
-    }
-    if has_platform {
-        control::strip(&mut head.headers);
+        let ports = &self.call.link().shared.ports;
+        let cx = Context::new(self.id);
+        if let Some(authorize) = &ports.authorize {
+            let action = match self.surface {
+                Surface::Api => Action::InvokeFunction(&plan.version),
+                Surface::Trigger => Action::CallTrigger(&plan.version),
+            };
+            authorize.authorize(cx, &self.head, action).await?;
+        }
+        if plan.has_platform {
+            control::strip(&mut self.head.headers);
+        }
+        if self.inbound.wants_priming() {
+            // Boxed: most requests have no body.
+            Box::pin(self.inbound.prime()).await?;
+        }
+        let log = plan.control.log;
+        let (body, fault) = self.inbound.take();
+        let invocation = Invocation {
+            target: Target::Resolved { version: plan.version, qualifier: plan.qualifier },
+            kind: self.surface.kind(),
+            client_ip: client_ip(&self.call, &self.head),
+            log,
+            request: request(&mut self.head, self.surface, body),
+        };
+        let invoked = fault.guard(ports.invoke.invoke(cx, invocation));
+        match invoked.await? {
+            Ok(reply) => {
+                let asked = Asked { id: self.id, surface: self.surface, log };
+                answer::of(asked, reply, &self.call.link().shared.config)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    let (body, fault) = inbound.primed().await?;
-    let asked = Asked { id, surface: *surface, log: control.log };
-    let invocation = Invocation {
-        target: Target::Resolved { version, qualifier },
-        kind: surface.kind(),
-        client_ip: client_ip(call, head),
-        log: control.log,
-        request: request(head, *surface, body),
-    };
-    let invoked = fault.guard(shared.ports.invoke.invoke(cx, invocation)).await?;
-    match invoked {
-        Ok(reply) => answer::of(asked, reply, &shared.config),
-        Err(error) => Err(error.into()),
+    /// All that needs no waiting, up to the authoriser. `None` for `/healthz`.
+    fn plan(&mut self) -> Result<Option<Plan>, Refusal> {
+        let shared = &*self.call.link().shared;
+        let limits = &shared.config.limits;
+        if let Some(violation) = self.call.violation {
+            return Err(violation.error().into());
+        }
+        let survey = Survey::of(&self.head.headers);
+        let host = authority::of(&self.head, &survey)?;
+        let label = authority::label(host, &shared.config.suffixes);
+        if label.is_some() {
+            self.surface = Surface::Trigger;
+        }
+        survey.check(&self.head.uri, limits)?;
+        let control = Control::read(&self.head.headers, &survey)?;
+        let (version, qualifier) = match route::of(&self.head, label)? {
+            Route::Health => return Ok(None),
+            Route::Function { name, qualifier } => (resolve(shared, name, &qualifier)?, qualifier),
+            Route::Trigger { name } => {
+                let version = resolve(shared, name, &Qualifier::default())?;
+                admit(shared, &self.head, &version)?;
+                (version, Qualifier::default())
+            }
+        };
+        self.access.function(&version);
+        self.inbound.check_declared(limits.request_body_bytes_max)?;
+        let has_platform = survey.has_platform;
+        let strips = survey.strips();
+        survey::strip(&mut self.head, strips)?;
+        Ok(Some(Plan { version, qualifier, control, has_platform }))
+    }
+
+    fn finish(self, answered: Result<Response<Body>, Refusal>) -> Response<Body> {
+        let Self { call, id, surface, access, is_head_only, .. } = self;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(refusal) => refusal.answer(id, surface, call.link().shared.config.limits.dialect),
+        };
+        if call.violation.is_some() {
+            let close = http::HeaderValue::from_static("close");
+            response.headers_mut().insert(http::header::CONNECTION, close);
+        }
+        if is_head_only {
+            response = answer::without_body(response);
+        }
+        response = outbound::carried(response, call.link().carrier);
+        // A body that is still being made belongs to the call.
+        if !response.body().is_in_memory() {
+            response = response.map(|body| body.guarded(move |_| drop(call)));
+        }
+        access.answered(response)
     }
 }
 

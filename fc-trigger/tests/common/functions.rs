@@ -44,6 +44,56 @@ impl Catalog for Functions {
     }
 }
 
+/// One frame, and nothing more until the witness has seen a second request.
+pub struct Quiet(Arc<Witness>, bool);
+
+impl http_body::Body for Quiet {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>>>> {
+        if !std::mem::replace(&mut self.1, true) {
+            return std::task::Poll::Ready(Some(Ok(http_body::Frame::data("quiet".into()))));
+        }
+        if self.0.seen.lock().unwrap().len() > 1 {
+            return std::task::Poll::Ready(None);
+        }
+        let waker = cx.waker().clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            waker.wake();
+        });
+        std::task::Poll::Pending
+    }
+}
+
+/// Data, and trailers that only the platform may set.
+pub struct Trailing(u8);
+
+impl http_body::Body for Trailing {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>>>> {
+        self.0 += 1;
+        std::task::Poll::Ready(match self.0 {
+            1 => Some(Ok(http_body::Frame::data(Bytes::from_static(b"data")))),
+            2 => {
+                let mut trailers = http::HeaderMap::new();
+                trailers.insert("x-fc-request-id", "forged".parse().unwrap());
+                Some(Ok(http_body::Frame::trailers(trailers)))
+            }
+            _ => None,
+        })
+    }
+}
+
 pub struct Endless;
 
 impl http_body::Body for Endless {
@@ -56,6 +106,18 @@ impl http_body::Body for Endless {
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>>>> {
         cx.waker().wake_by_ref();
         std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 1024])))))
+    }
+}
+
+impl Functions {
+    fn streaming<B>(&self, stream: B) -> Reply
+    where
+        B: http_body::Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        let witness = self.witness.clone();
+        let body = Body::stream(stream)
+            .guarded(move |ending| witness.endings.lock().unwrap().push(ending));
+        Reply::new(http::Response::new(body))
     }
 }
 
@@ -153,7 +215,9 @@ impl Invoke for Functions {
                 let size: usize = function["body-".len()..].parse().unwrap();
                 Ok(Reply::new(http::Response::new(Body::from(vec![b'b'; size]))))
             }
-            "endless" => Ok(Reply::new(http::Response::new(Body::stream(Endless)))),
+            "endless" => Ok(self.streaming(Endless)),
+            "trailing" => Ok(self.streaming(Trailing(0))),
+            "quiet" => Ok(self.streaming(Quiet(self.witness.clone(), false))),
             _ => {
                 let mut reply = Reply::new(http::Response::new(Body::from(all)));
                 reply.report = Report {
@@ -218,6 +282,8 @@ pub const NAMES: &[&str] = &[
     "redirect",
     "switch",
     "endless",
+    "trailing",
+    "quiet",
     "headers-8191",
     "headers-8192",
     "headers-8193",

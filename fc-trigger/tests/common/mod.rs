@@ -73,6 +73,8 @@ pub struct Witness {
     pub dropped: AtomicUsize,
     pub authorized: std::sync::Mutex<Vec<(String, HeaderMap)>>,
     pub release: Notify,
+    /// How the streamed answers ended.
+    pub endings: std::sync::Mutex<Vec<fc_core::Ending>>,
 }
 
 impl Witness {
