@@ -121,6 +121,8 @@ async fn inv_9_the_log_tail_comes_when_it_is_asked_for() {
     let answer =
         invoke(&server, "echo", "\r\nX-Fc-Log-Type: Tail\r\nX-Fc-Invocation-Type: Sync", b"").await;
     assert_eq!(answer.header("x-fc-log-result"), "RkMgSW52b2tlIEVuZA==");
+    let failed = invoke(&server, "crash", "\r\nX-Fc-Log-Type: Tail", b"").await;
+    assert_eq!(failed.header("x-fc-log-result"), "RkMgSW52b2tlIEVuZA==");
     let answer = invoke(&server, "echo", "\r\nX-Fc-Log-Type: None", b"").await;
     assert!(answer.headers.get("x-fc-log-result").is_none());
     for fields in [
@@ -142,7 +144,7 @@ async fn inv_9_the_log_tail_comes_when_it_is_asked_for() {
         let head = format!("GET / HTTP/1.1\r\nHost: echo.localhost\r\n{fields}");
         server.ask(&head, b"").await.assert_refused(400, "InvalidArgument");
     }
-    assert_eq!(server.witness.seen().len(), 2);
+    assert_eq!(server.witness.seen().len(), 3);
 }
 
 /// HTT-1: each method passes where it is enabled, any other is 405 and says what is.

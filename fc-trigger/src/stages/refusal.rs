@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use fc_core::header::{ERROR_TYPE, REQUEST_ID};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use fc_core::header::{ERROR_TYPE, LOG_RESULT, REQUEST_ID};
 use fc_core::{Body, Dialect, Error, ErrorKind, FailureType, MethodSet, RequestId, Retry};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -25,6 +28,8 @@ pub(super) struct Refusal {
     failure: Option<FailureType>,
     retry: Retry,
     allow: Option<MethodSet>,
+    /// The end of the failed invocation's log, if its caller asked for it (INV-9).
+    log_tail: Option<Bytes>,
 }
 
 impl Refusal {
@@ -94,6 +99,11 @@ impl Refusal {
         {
             headers.insert(ALLOW, value);
         }
+        if let Some(tail) = self.log_tail
+            && let Ok(value) = HeaderValue::try_from(BASE64.encode(tail))
+        {
+            headers.insert(LOG_RESULT, value);
+        }
         response
     }
 }
@@ -107,6 +117,7 @@ impl From<Error> for Refusal {
             failure: error.kind().failure(),
             retry: error.retry(),
             allow: None,
+            log_tail: error.log_tail().cloned(),
         }
     }
 }

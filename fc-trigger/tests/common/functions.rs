@@ -172,7 +172,12 @@ impl Invoke for Functions {
         running.1 = true;
         let text = |text: &'static str| Reply::new(http::Response::new(Body::from(text)));
         match function.as_str() {
-            "crash" => Err(Error::new(ErrorKind::FunctionCrashed, "Process exited unexpectedly")),
+            "crash" => {
+                let tail =
+                    (invocation.log == fc_core::LogType::Tail).then(|| "FC Invoke End".into());
+                let message = "Process exited unexpectedly";
+                Err(Error::new(ErrorKind::FunctionCrashed, message).with_log_tail(tail))
+            }
             "init" => Err(Error::new(ErrorKind::InitializationError, "initializer failed")),
             "throttled" => Err(Error::new(ErrorKind::ResourceExhausted, "over the quota")),
             "busy" => Err(Error::new(ErrorKind::ResourceThrottled, "no capacity")),
