@@ -66,9 +66,6 @@ async fn run_2_an_event_is_post_invoke_and_only_its_body_comes_back() {
             ("x-fc-client-ip", "192.0.2.1"),
             ("x-fc-base-path", "/"),
             ("x-fc-retry-count", "3"),
-            ("x-fc-service-name", ""),
-            ("x-fc-service-logproject", ""),
-            ("x-fc-service-logstore", ""),
             ("x-fc-function-initializer", "init.it"),
             ("x-fc-initialization-timeout", "9"),
             ("x-fc-instance-lifecycle-pre-stop-handler", "stop.it"),
@@ -511,6 +508,66 @@ async fn run_9_the_tail_is_what_the_request_printed() {
 
         call(&instance, &function, "/flood").await.unwrap();
         assert_eq!(instance.log_tail(next_id(), 10).await, None);
+        instance.stop(cx()).await.unwrap();
+    })
+    .await;
+}
+
+/// The end marker of an invocation's log.
+async fn end_marker(instance: &Arc<dyn fc_core::Instance>, cx: Context) -> String {
+    let tail = instance.log_tail(cx.request_id, 4096).await.unwrap();
+    let tail = String::from_utf8(tail.to_vec()).unwrap();
+    let last = tail.lines().last().unwrap();
+    let begin = format!("FC Invoke End RequestId: {}", cx.request_id);
+    last.strip_prefix(&begin).unwrap_or_else(|| panic!("{tail}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_9_the_end_marker_tells_how_the_call_ended() {
+    const FAILED: &str = ", Error: Unhandled function error";
+    const CANCELLED: &str = ", Error: Invocation canceled by client";
+    bounded(async {
+        let function = Function::server().with(|spec| spec.instance_concurrency = 10);
+        let runtime = runtime();
+        let instance = function.start(&runtime).await.unwrap();
+        let get = |path: &str| http(&function.version(), "GET", path, ());
+        let soon = std::time::Duration::from_millis(100);
+
+        // The whole answer, in memory and as a stream.
+        for path in ["/", "/large"] {
+            let whole = cx();
+            text(instance.invoke(whole, get(path)).await.unwrap()).await.unwrap();
+            assert_eq!(end_marker(&instance, whole).await, "", "{path}");
+        }
+        // No answer, and half of one.
+        let dropped = cx();
+        instance.invoke(dropped, get("/drop")).await.unwrap_err();
+        assert_eq!(end_marker(&instance, dropped).await, FAILED);
+        let half = cx();
+        match instance.invoke(half, get("/half")).await {
+            Ok(reply) => drop(text(reply).await.unwrap_err()),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::BadResponse),
+        }
+        assert_eq!(end_marker(&instance, half).await, FAILED);
+        // The caller leaves: before the answer, and in its midst.
+        let left = cx();
+        tokio::time::timeout(soon, instance.invoke(left, get("/hang"))).await.unwrap_err();
+        assert_eq!(end_marker(&instance, left).await, CANCELLED);
+        let left = cx();
+        drop(instance.invoke(left, get("/endless")).await.unwrap());
+        assert_eq!(end_marker(&instance, left).await, CANCELLED);
+        // Its time is over: the platform leaves.
+        let over = cx().with_deadline(fc_core::Deadline::at(fc_core::Instant::ORIGIN));
+        tokio::time::timeout(soon, instance.invoke(over, get("/hang"))).await.unwrap_err();
+        assert_eq!(end_marker(&instance, over).await, FAILED);
+        // A crash, and a call that comes too late.
+        for path in ["/exit", "/"] {
+            let crashed = cx();
+            let error = instance.invoke(crashed, get(path)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::FunctionCrashed);
+            assert_eq!(error.blame(), fc_core::Blame::Function);
+            assert_eq!(end_marker(&instance, crashed).await, FAILED, "{path}");
+        }
         instance.stop(cx()).await.unwrap();
     })
     .await;

@@ -6,7 +6,10 @@ mod process_support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fc_core::{CodeRef, ErrorKind, Exit, FunctionVersion, HealthCheckConfig, Runtime};
+use fc_core::{
+    Blame, CodeRef, ErrorKind, Exit, FunctionVersion, HealthCheckConfig, Hook, HookConfig,
+    InstanceLifecycleConfig, Runtime,
+};
 use fc_runtime::process::{ProcessConfig, ProcessRuntime};
 use process_support::*;
 
@@ -246,7 +249,9 @@ async fn run_2_a_program_deaf_to_sigterm_is_killed_and_a_hearing_one_may_say_goo
                 instance.stop(cx()).await
             });
         stopped.unwrap();
-        assert_eq!(reply.unwrap_err().kind(), ErrorKind::FunctionCrashed);
+        let error = reply.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FunctionCrashed);
+        assert_eq!(error.blame(), Blame::Platform, "its code did nothing wrong");
         assert_eq!(instance.exited().await, Exit::Stopped);
     })
     .await;
@@ -287,6 +292,7 @@ async fn run_2_a_sick_instance_ends_as_unhealthy() {
             .with_runtime_config(|config| config.health_check_config = Some(health));
         let runtime = runtime();
         let instance = function.start(&runtime).await.unwrap();
+        instance.run_hook(cx(), Hook::Initialize).await.unwrap();
         // Longer than it would take to be found sick.
         let well = tokio::time::timeout(Duration::from_millis(2_500), instance.exited()).await;
         assert!(well.is_err(), "{well:?}");
@@ -296,6 +302,61 @@ async fn run_2_a_sick_instance_ends_as_unhealthy() {
         assert_eq!(instance.exited().await, Exit::Unhealthy);
         instance.stop(cx()).await.unwrap();
         assert_eq!(instance.exited().await, Exit::Unhealthy);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_2_who_initializes_is_not_probed() {
+    bounded(async {
+        let health = HealthCheckConfig {
+            http_get_url: "/health".into(),
+            failure_threshold: 1,
+            period_seconds: 1,
+            ..HealthCheckConfig::default()
+        };
+        // Not one probe succeeds before the initializer has.
+        let function = Function::server()
+            .with(|spec| {
+                spec.instance_lifecycle_config = Some(InstanceLifecycleConfig {
+                    initializer: Some(HookConfig { handler: "i".into(), timeout: 9 }),
+                    pre_stop: None,
+                });
+                spec.environment_variables.insert("SLOW_INITIALIZER".into(), "1.5".into());
+                spec.instance_concurrency = 10;
+            })
+            .with_runtime_config(|config| config.health_check_config = Some(health));
+        let instance = function.start(&runtime()).await.unwrap();
+        instance.run_hook(cx(), Hook::Initialize).await.unwrap();
+        while !function.lines("requests").iter().any(|line| line.starts_with("GET /health ")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let requests = function.lines("requests");
+        assert!(requests[0].starts_with("POST /initialize "), "{requests:?}");
+        let initialized = requests.iter().position(|line| line == "initialized").unwrap();
+        assert_eq!(initialized, 1, "{requests:?}");
+        call(&instance, &function, "/").await.unwrap();
+        instance.stop(cx()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sch_6_a_deaf_instance_is_ended() {
+    bounded(async {
+        let function = Function::server();
+        let runtime = runtime();
+        let instance = function.start(&runtime).await.unwrap();
+        // Its answer is the last on its connection, and nobody listens any more.
+        assert_eq!(call(&instance, &function, "/deafen").await.unwrap(), "what?");
+        let error = call(&instance, &function, "/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FunctionCrashed, "{error:?}");
+        assert!(error.message().contains("takes no connection"), "{error}");
+        assert_eq!(error.blame(), Blame::Function);
+        assert_eq!(instance.exited().await, Exit::Unhealthy);
+        instance.stop(cx()).await.unwrap();
+        let pid: i32 = function.lines("deaf")[0].parse().unwrap();
+        assert!(!is_alive(pid));
     })
     .await;
 }

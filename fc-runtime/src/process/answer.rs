@@ -1,22 +1,18 @@
 //! An answer's body, which drives the connection that it comes over.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fc_core::{Body, Error, Result};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::connection::Connection;
+use super::connection::{Connection, unheard};
+use super::log::Ended;
 use super::running::Begun;
 
 type Breaking = Pin<Box<dyn Future<Output = Error> + Send>>;
-
-/// Frames that have come while the head was looked at, at most.
-const FRAMES_AT_ONCE: usize = 2;
 
 /// A body on its way. The connection is kept for the next request when the last byte is here, and
 /// closed if this is dropped before.
@@ -24,106 +20,105 @@ pub(super) struct Answer {
     connection: Option<Box<Connection>>,
     incoming: Incoming,
     /// Frames that were there with the head.
-    queued: VecDeque<Bytes>,
+    first: Option<Bytes>,
+    second: Option<Bytes>,
     ended: bool,
     breaking: Option<Breaking>,
+    /// How the call ends if the body comes whole.
+    whole: Ended,
     /// Last: the call is over when the connection is.
     begun: Begun,
 }
 
 impl Answer {
-    /// The body that belongs to a head that has just come: in memory if all of it is here already,
-    /// which waits for nothing.
-    pub(super) async fn body(
+    /// The body that belongs to a head that has just come: in memory if all of it is here already.
+    /// Waits for nothing.
+    pub(super) fn body(
         connection: Box<Connection>,
         incoming: Incoming,
+        whole: Ended,
         begun: Begun,
-    ) -> Result<Body> {
+    ) -> Body {
         let mut answer = Self {
             connection: Some(connection),
             incoming,
-            queued: VecDeque::new(),
+            first: None,
+            second: None,
             ended: false,
             breaking: None,
+            whole,
             begun,
         };
-        poll_fn(|cx| {
-            answer.take_what_is_here(cx);
-            Poll::Ready(())
-        })
-        .await;
-        if !answer.ended {
-            return Ok(Body::stream(answer));
+        answer.take_what_is_here();
+        if answer.ended && answer.second.is_none() {
+            return answer.first.take().map_or(Body::EMPTY, Body::from);
         }
-        match (answer.queued.len(), answer.queued.pop_front()) {
-            (_, None) => Ok(Body::EMPTY),
-            (1, Some(whole)) => Ok(whole.into()),
-            (_, Some(first)) => {
-                answer.queued.push_front(first);
-                Ok(Body::stream(answer))
-            }
-        }
+        Body::stream(answer)
     }
 
-    fn take_what_is_here(&mut self, cx: &mut Context<'_>) {
-        while !self.ended && self.queued.len() < FRAMES_AT_ONCE {
-            match self.poll_data(cx) {
-                Poll::Ready(Some(Ok(data))) => self.queued.push_back(data),
-                Poll::Ready(None) => break,
-                // An error is found again by the reader.
-                Poll::Ready(Some(Err(error))) => {
-                    self.fail(error);
-                    break;
-                }
-                Poll::Pending => break,
+    fn take_what_is_here(&mut self) {
+        while !self.ended && self.second.is_none() {
+            match self.poll_here(&mut unheard()) {
+                Poll::Ready(Some(Ok(data))) if self.first.is_none() => self.first = Some(data),
+                Poll::Ready(Some(Ok(data))) => self.second = Some(data),
+                // Its reader learns of it.
+                Poll::Ready(Some(Err(error))) => return self.fail(error),
+                Poll::Ready(None) | Poll::Pending => return,
             }
         }
     }
 
     /// The next bytes from the connection.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-        let mut driven = false;
-        loop {
-            if self.incoming.is_end_stream() {
-                self.end(cx);
-                return Poll::Ready(None);
+        match self.poll_here(&mut unheard()) {
+            Poll::Pending => self.poll_here(cx),
+            ready => ready,
+        }
+    }
+
+    /// What is here, or comes when the connection is driven once. Only the connection wakes `cx`:
+    /// a frame that it brings is looked for behind it.
+    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        match (self.poll_incoming(), &mut self.connection) {
+            (Poll::Pending, Some(connection)) => {
+                connection.drive(cx);
+                self.poll_incoming()
             }
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
+            (polled, _) => polled,
+        }
+    }
+
+    fn poll_incoming(&mut self) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        while !self.incoming.is_end_stream() {
+            match ready!(Pin::new(&mut self.incoming).poll_frame(&mut unheard())) {
+                Some(Ok(frame)) => {
                     // Trailers are the last hop's: nothing in the contract reads them.
                     if let Ok(data) = frame.into_data() {
                         if self.incoming.is_end_stream() {
-                            self.end(cx);
+                            self.end();
                         }
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => {
-                    self.end(cx);
-                    return Poll::Ready(None);
-                }
-                Poll::Pending => match &mut self.connection {
-                    Some(connection) if !driven => {
-                        connection.drive(cx);
-                        driven = true;
-                    }
-                    _ => return Poll::Pending,
-                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => break,
             }
         }
+        self.end();
+        Poll::Ready(None)
     }
 
-    fn end(&mut self, cx: &mut Context<'_>) {
+    fn end(&mut self) {
         self.ended = true;
+        self.begun.ended = self.whole;
         if let Some(connection) = self.connection.take() {
-            self.begun.running.connections.keep(connection, cx);
+            self.begun.running.connections.keep(connection);
         }
     }
 
     fn fail(&mut self, error: hyper::Error) {
         self.connection = None;
-        self.begun.failed = true;
+        self.begun.ended = Ended::Failed;
         let (running, began) = (self.begun.running.clone(), self.begun.at);
         self.breaking = Some(Box::pin(async move { running.broken(began, error).await }));
     }
@@ -138,7 +133,7 @@ impl HttpBody for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let this = &mut *self;
-        if let Some(data) = this.queued.pop_front() {
+        if let Some(data) = this.first.take().or_else(|| this.second.take()) {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if this.ended {
@@ -146,12 +141,12 @@ impl HttpBody for Answer {
         }
         loop {
             if let Some(breaking) = &mut this.breaking {
-                let error = std::task::ready!(breaking.as_mut().poll(cx));
+                let error = ready!(breaking.as_mut().poll(cx));
                 this.breaking = None;
                 this.ended = true;
                 return Poll::Ready(Some(Err(error)));
             }
-            match std::task::ready!(this.poll_data(cx)) {
+            match ready!(this.poll_data(cx)) {
                 Some(Ok(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Some(Err(error)) => this.fail(error),
                 None => return Poll::Ready(None),
@@ -160,11 +155,12 @@ impl HttpBody for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.queued.is_empty()
+        self.ended && self.first.is_none() && self.second.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let queued: u64 = self.queued.iter().map(|data| data.len() as u64).sum();
+        let queued = [&self.first, &self.second].into_iter().flatten();
+        let queued: u64 = queued.map(|data| data.len() as u64).sum();
         let rest = self.incoming.size_hint();
         match rest.exact() {
             Some(rest) => SizeHint::with_exact(queued + rest),

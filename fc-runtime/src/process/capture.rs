@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::net::unix::pipe::Receiver;
 
 use super::failed;
-use super::log::{Call, Lines, Log};
+use super::log::{Call, Ended, Lines, Log};
 
 /// Read at once, bytes.
 const READ_BYTES: usize = 8 * 1024;
@@ -146,7 +146,7 @@ impl Capture {
     }
 
     /// Ends a call's part of the log; `exact` if it is about to be asked for.
-    pub(super) fn finish(&self, call: Call, id: RequestId, failed: bool, exact: bool) {
+    pub(super) fn finish(&self, call: Call, id: RequestId, ended: Ended, exact: bool) {
         let mut state = self.state.lock();
         if exact {
             self.catch_up(&mut state);
@@ -158,7 +158,7 @@ impl Capture {
                 });
             }
         }
-        state.log.finish(call, id, failed);
+        state.log.finish(call, id, ended);
     }
 
     pub(super) fn tail(&self, id: RequestId, max: usize) -> Option<Bytes> {

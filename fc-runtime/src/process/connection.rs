@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use fc_core::{Body, Request};
 use http::Response;
@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{Builder, Connection as Driver, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::task::coop::unconstrained;
 
 /// Longest head of an answer, bytes; an instance is not to make the platform keep more.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -25,8 +26,34 @@ const SPARE: usize = 2;
 #[derive(Debug)]
 pub(super) struct Connection {
     sender: SendRequest<Body>,
-    driver: Driver<TokioIo<TcpStream>, Body>,
-    over: bool,
+    wire: Wire,
+}
+
+/// The side of a connection that reads and writes.
+#[derive(Debug)]
+struct Wire {
+    /// `None` once it is over: a request that it has not taken by then comes back when it is
+    /// dropped, and not before.
+    driver: Option<Driver<TokioIo<TcpStream>, Body>>,
+}
+
+impl Wire {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver
+            && Pin::new(driver).poll(cx).is_ready()
+        {
+            self.driver = None;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.driver.is_none()
+    }
+}
+
+/// A context that wakes nobody.
+pub(super) fn unheard() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// Why a request had no answer.
@@ -52,31 +79,47 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(std::io::Error::other)?;
-        Ok(Box::new(Self { sender, driver, over: false }))
+        Ok(Box::new(Self { sender, wire: Wire { driver: Some(driver) } }))
     }
 
     /// Moves bytes both ways as far as that goes now.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.over && Pin::new(&mut self.driver).poll(cx).is_ready() {
-            self.over = true;
-        }
+        self.wire.drive(cx);
     }
 
-    /// Whether the server has not closed it and it can take a request now.
-    fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
-        !self.over && self.sender.is_ready()
+    /// [`drive`](Self::drive) that leaves nobody to be woken: for what is looked at right
+    /// afterwards, and driven again by whoever waits.
+    pub(super) fn drive_unheard(&mut self) {
+        self.wire.drive(&mut unheard());
+    }
+
+    /// Whether the server has not closed it, as far as is known, and it can take a request now.
+    fn is_usable(&mut self) -> bool {
+        if !self.wire.is_over() && !self.sender.is_ready() {
+            self.drive_unheard();
+        }
+        !self.wire.is_over() && self.sender.is_ready()
     }
 
     /// Sends `request` and gives the head of the answer, whose body arrives while this connection
     /// is driven.
+    ///
+    /// Only what comes over the wire wakes the task: that the answer is there, this side tells
+    /// itself, and a task that wakes itself is run once more for nothing.
     pub(super) async fn send(&mut self, request: Request) -> Result<Response<Incoming>, Lost> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        // Unconstrained: a budget that is used up would be told to nobody.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let wire = &mut self.wire;
+        let mut sent = false;
         let outcome = poll_fn(|cx| {
-            if !self.over && Pin::new(&mut self.driver).poll(cx).is_ready() {
-                self.over = true;
+            if std::mem::replace(&mut sent, true) {
+                wire.drive(&mut unheard());
+                if let Poll::Ready(outcome) = answer.as_mut().poll(&mut unheard()) {
+                    return Poll::Ready(outcome);
+                }
             }
-            answer.as_mut().poll(cx)
+            wire.drive(cx);
+            answer.as_mut().poll(&mut unheard())
         })
         .await;
         outcome.map_err(|mut lost: TrySendError<Request>| match lost.take_message() {
@@ -137,7 +180,7 @@ impl Connections {
     /// A kept connection that still stands, or a new one.
     pub(super) async fn take(&self) -> std::io::Result<Box<Connection>> {
         while let Some(mut kept) = self.pop() {
-            if poll_fn(|cx| Poll::Ready(kept.is_usable(cx))).await {
+            if kept.is_usable() {
                 return Ok(kept);
             }
         }
@@ -154,8 +197,8 @@ impl Connections {
     }
 
     /// Keeps a connection whose answer is complete, if it can be used again.
-    pub(super) fn keep(&self, mut connection: Box<Connection>, cx: &mut Context<'_>) {
-        if connection.is_usable(cx) {
+    pub(super) fn keep(&self, mut connection: Box<Connection>) {
+        if connection.is_usable() {
             self.put(connection);
         }
     }

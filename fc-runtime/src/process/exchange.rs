@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use fc_core::{Error, ErrorKind, Instant, Request, Result};
-use http::{HeaderMap, Method, Response, StatusCode, Uri};
+use fc_core::{Body, Error, ErrorKind, Exit, Instant, Request, Result};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
+use rustix::process::Signal;
 
 use super::connection::{Connection, Lost};
 use super::head::{About, Heads};
@@ -17,35 +19,24 @@ const AGAIN_MAX: u32 = 2;
 /// a new one.
 const STALE_MAX: u32 = 3;
 
-/// What a caller's request without a body is made of, to be made again.
-#[derive(Clone, Debug)]
+/// A caller's head without a body, of which a request can be made again.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Again<'i> {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: &'i Parts,
     about: About<'i>,
 }
 
 impl<'i> Again<'i> {
-    /// `None` if `request` may not be sent twice: it may have an effect, or has a body
+    /// `None` if the request may not be sent twice: it may have an effect, or has a body
     /// (`alibaba-fc.md` 5.3).
-    pub(super) fn of(request: &Request, about: About<'i>) -> Option<Self> {
+    pub(super) fn of(head: &'i Parts, body: &Body, about: About<'i>) -> Option<Self> {
         let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
-        let may = request.body().known_length() == Some(0) && idempotent.contains(request.method());
-        may.then(|| Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-            about,
-        })
+        let may = body.known_length() == Some(0) && idempotent.contains(&head.method);
+        may.then_some(Self { head, about })
     }
 
     fn request(&self, heads: &Heads) -> Result<Request> {
-        let mut request = Request::default();
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        heads.pass_on(request, self.about)
+        heads.pass_on(self.head, Body::EMPTY, self.about)
     }
 }
 
@@ -103,15 +94,38 @@ impl Running {
         }
     }
 
+    /// Nobody listens (any more): an instance that takes no connection serves nobody, and is ended
+    /// if it has not ended by itself (SCH-6).
     async fn unreachable(&self, began: Instant, error: std::io::Error) -> Error {
-        match self.died().await {
-            Some(exit) => self.crashed(began, exit),
-            None => {
-                let message = "the function's server takes no connection";
-                Error::new(ErrorKind::BadResponse, message).with_source(error)
-            }
+        if !is_the_servers(&error) {
+            return Error::internal(format!("connecting to an instance: {error}"))
+                .with_source(error);
         }
+        if let Some(exit) = self.died().await {
+            return self.crashed(began, exit);
+        }
+        tracing::info!(instance = %self.id, %error, "takes no connection");
+        self.end_for(Exit::Unhealthy);
+        self.leader.signal_group(Signal::KILL);
+        let message = format!(
+            "the function's server takes no connection any more, though its process runs: {error}"
+        );
+        Error::new(ErrorKind::FunctionCrashed, message).with_source(error)
     }
+}
+
+/// Whether a connection failed for what is at its other end. No descriptor, port or memory left is
+/// the platform's own trouble.
+fn is_the_servers(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Io;
+    let theirs = [
+        Io::ConnectionRefused,
+        Io::ConnectionReset,
+        Io::ConnectionAborted,
+        Io::TimedOut,
+        Io::HostUnreachable,
+    ];
+    theirs.contains(&error.kind())
 }
 
 /// What is no lost connection: the request's body failed, or the answer is no HTTP.

@@ -10,8 +10,9 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 const INITIALIZER: HeaderName = HeaderName::from_static("x-fc-function-initializer");
 const INITIALIZATION_TIMEOUT: HeaderName = HeaderName::from_static("x-fc-initialization-timeout");
@@ -20,8 +21,8 @@ const PRE_STOP_HANDLER: HeaderName =
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// What is added to a caller's own headers at most.
-const ADDED_MAX: usize = 24;
+/// Headers of a request for which there is room at once: the platform's and a browser's.
+const HEADERS_EXPECTED: usize = 48;
 
 /// What differs from request to request.
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +34,23 @@ pub(super) struct About<'i> {
 }
 
 /// The headers that are the same for every request of an instance, made once.
+///
+/// What FC 3.0 sends empty (service, log project and log store, or a region that the platform does
+/// not have) is left out: an empty header tells a program nothing that its absence does not.
 #[derive(Debug)]
 pub(super) struct Heads {
-    /// All of them.
-    constant: HeaderMap,
+    /// All of them, behind places for the first [`VARYING`] that are not.
+    ///
+    /// A copy of a map hashes no name: what is inserted one by one costs a multiple.
+    template: HeaderMap,
     version: VersionId,
     version_value: HeaderValue,
     host: HeaderValue,
 }
+
+/// What differs in each request and is in each, in the order in which [`Heads::begin`] sets it.
+const VARYING: [HeaderName; 4] =
+    [names::REQUEST_ID, names::CONTROL_PATH, names::RETRY_COUNT, names::QUALIFIER];
 
 impl Heads {
     pub(super) fn new(
@@ -48,10 +58,13 @@ impl Heads {
         region: &str,
         address: SocketAddr,
     ) -> Result<Self> {
-        let mut constant = HeaderMap::with_capacity(ADDED_MAX);
+        let mut template = HeaderMap::with_capacity(HEADERS_EXPECTED);
+        for name in VARYING {
+            template.insert(name, HeaderValue::from_static(""));
+        }
         let mut set = |name: HeaderName, text: &str| -> Result<()> {
             let value = value(name.as_str(), text)?;
-            constant.insert(name, value);
+            template.insert(name, value);
             Ok(())
         };
         let version_id = version.id().to_string();
@@ -61,11 +74,9 @@ impl Heads {
         set(names::FUNCTION_MEMORY, &version.resources().memory_mb.to_string())?;
         set(names::FUNCTION_TIMEOUT, &version.timeout().as_secs().to_string())?;
         set(names::VERSION_ID, &version_id)?;
-        set(names::REGION, region)?;
-        set(names::BASE_PATH, "/")?;
-        set(names::SERVICE_NAME, "")?;
-        set(names::LOG_PROJECT, "")?;
-        set(names::LOG_STORE, "")?;
+        if !region.is_empty() {
+            set(names::REGION, region)?;
+        }
         if let Some(lifecycle) = version.lifecycle() {
             if let Some(hook) = &lifecycle.initializer {
                 set(INITIALIZER, &hook.handler)?;
@@ -75,68 +86,75 @@ impl Heads {
                 set(PRE_STOP_HANDLER, &hook.handler)?;
             }
         }
+        template.insert(names::BASE_PATH, HeaderValue::from_static("/"));
         Ok(Self {
-            constant,
+            template,
             version: version.id(),
             version_value: value("version", &version_id)?,
             host: value("host", &address.to_string())?,
         })
     }
 
-    /// The whole head of a request that the platform makes itself: an event, a hook.
-    fn own(&self, about: About<'_>, control: &'static str) -> Result<HeaderMap> {
-        let mut headers = self.constant.clone();
-        headers.reserve(ADDED_MAX - headers.len().min(ADDED_MAX));
-        headers.insert(HOST, self.host.clone());
-        self.vary(&mut headers, about, control)?;
+    /// All that the platform says in a request, but its host and framing.
+    fn begin(&self, about: About<'_>, control: &'static str) -> Result<HeaderMap> {
+        let About { cx, qualifier, client } = about;
+        let retry = match cx.attempt {
+            0 => HeaderValue::from_static("0"),
+            attempt => HeaderValue::from(attempt),
+        };
+        let qualifier = match qualifier {
+            Qualifier::Version(version) if *version == self.version => self.version_value.clone(),
+            other => value("qualifier", &other.to_string())?,
+        };
+        let varying =
+            [request_id(cx.request_id)?, HeaderValue::from_static(control), retry, qualifier];
+        let mut headers = self.template.clone();
+        // A map that nothing was removed from keeps the order of insertion.
+        for ((name, place), (expected, value)) in
+            headers.iter_mut().zip(VARYING.iter().zip(varying))
+        {
+            debug_assert_eq!(name, expected);
+            *place = value;
+        }
+        if let Some(client) = client {
+            headers.insert(names::CLIENT_IP, value("client_ip", &client.to_string())?);
+        }
         Ok(headers)
     }
 
-    /// The head of a caller's request as the program is to see it: nothing of the last hop, nothing
-    /// that the caller could have made of what is the platform's (I24), and the platform's own.
+    /// The whole head of a request that the platform makes itself: an event, a hook.
+    fn own(&self, about: About<'_>, control: &'static str) -> Result<HeaderMap> {
+        let mut headers = self.begin(about, control)?;
+        headers.insert(HOST, self.host.clone());
+        Ok(headers)
+    }
+
+    /// The head of a caller's request as the program is to see it: the platform's own, and of the
+    /// caller's nothing of the last hop, nothing that it could have made of what is the platform's
+    /// (I24), and no length, which is written again from what the body says of itself.
     fn passed_on(
         &self,
-        headers: &mut HeaderMap,
+        of_caller: &HeaderMap,
         authority: Option<&str>,
         about: About<'_>,
-    ) -> Result<()> {
-        strip(headers, |name| {
-            is_of_one_hop(name) || *name == EXPECT || names::is_platform(name.as_str())
-        });
-        // Written again from what the body says of itself.
-        headers.remove(CONTENT_LENGTH);
-        headers.reserve(ADDED_MAX);
-        if !headers.contains_key(HOST) {
+    ) -> Result<HeaderMap> {
+        let mut headers = self.begin(about, "/http-invoke")?;
+        let listed = listed(of_caller);
+        let mut has_host = false;
+        for (name, value) in of_caller {
+            if is_passed_on(name) && !is_listed(&listed, name) {
+                has_host |= *name == HOST;
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        if !has_host {
             let host = match authority {
                 Some(authority) => value("host", authority)?,
                 None => self.host.clone(),
             };
             headers.insert(HOST, host);
         }
-        for (name, value) in &self.constant {
-            headers.insert(name, value.clone());
-        }
-        self.vary(headers, about, "/http-invoke")
-    }
-
-    fn vary(&self, headers: &mut HeaderMap, about: About<'_>, control: &'static str) -> Result<()> {
-        let About { cx, qualifier, client } = about;
-        headers.insert(names::CONTROL_PATH, HeaderValue::from_static(control));
-        headers.insert(names::REQUEST_ID, request_id(cx.request_id)?);
-        let retry = match cx.attempt {
-            0 => HeaderValue::from_static("0"),
-            attempt => HeaderValue::from(attempt),
-        };
-        headers.insert(names::RETRY_COUNT, retry);
-        let qualifier = match qualifier {
-            Qualifier::Version(version) if *version == self.version => self.version_value.clone(),
-            other => value("qualifier", &other.to_string())?,
-        };
-        headers.insert(names::QUALIFIER, qualifier);
-        if let Some(client) = client {
-            headers.insert(names::CLIENT_IP, value("client_ip", &client.to_string())?);
-        }
-        Ok(())
+        Ok(headers)
     }
 
     /// An event as the program is to see it.
@@ -169,20 +187,16 @@ impl Heads {
 
     /// A caller's request as the program is to see it: its method, path, query and body are the
     /// caller's.
-    pub(super) fn pass_on(&self, mut request: Request, about: About<'_>) -> Result<Request> {
-        *request.version_mut() = Version::HTTP_11;
-        let uri = std::mem::take(request.uri_mut());
-        let authority = uri.authority().map(Authority::as_str);
-        self.passed_on(request.headers_mut(), authority, about)?;
-        *request.uri_mut() = if authority.is_none() && uri.path_and_query().is_some() {
-            uri
-        } else {
-            let path = uri.into_parts().path_and_query;
-            path.unwrap_or_else(|| PathAndQuery::from_static("/")).into()
-        };
-        let (mut parts, body) = request.into_parts();
-        frame(&mut parts.headers, &parts.method, &body);
-        Ok(Request::from_parts(parts, body))
+    pub(super) fn pass_on(&self, head: &Parts, body: Body, about: About<'_>) -> Result<Request> {
+        let authority = head.uri.authority().map(Authority::as_str);
+        let mut headers = self.passed_on(&head.headers, authority, about)?;
+        frame(&mut headers, &head.method, &body);
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method.clone();
+        let path = head.uri.path_and_query().cloned();
+        *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 
     /// The head of a health probe.
@@ -223,7 +237,7 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    strip(headers, is_of_one_hop);
+    strip(headers);
 }
 
 fn is_of_one_hop(name: &HeaderName) -> bool {
@@ -238,24 +252,42 @@ fn is_of_one_hop(name: &HeaderName) -> bool {
         || *name == PROXY_CONNECTION
 }
 
-/// Removes what `unwanted` says, and what `Connection` lists.
-fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
-    if !headers.keys().any(&unwanted) {
+/// Whether a caller's header may reach the program.
+fn is_passed_on(name: &HeaderName) -> bool {
+    !(is_of_one_hop(name)
+        || *name == EXPECT
+        || *name == CONTENT_LENGTH
+        || names::is_platform(name.as_str()))
+}
+
+/// Removes what belongs to one hop, and what `Connection` lists.
+fn strip(headers: &mut HeaderMap) {
+    if !headers.keys().any(is_of_one_hop) {
         return;
     }
-    let mut gone: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
-    let listed = headers.get_all(CONNECTION).iter();
-    let listed = listed.filter_map(|value| value.to_str().ok());
-    let listed = listed.flat_map(|value| value.split(',')).map(str::trim);
-    // `Connection: host` must not take away what every request needs.
-    gone.extend(
-        listed
-            .filter_map(|name| name.parse().ok())
-            .filter(|name: &HeaderName| *name != HOST && *name != CONTENT_TYPE),
-    );
+    let listed = listed(headers);
+    let gone = |name: &&HeaderName| is_of_one_hop(name) || is_listed(&listed, name);
+    let gone: Vec<HeaderName> = headers.keys().filter(gone).cloned().collect();
     for name in gone {
         headers.remove(name);
     }
+}
+
+/// The names of headers that `Connection` lists.
+fn listed(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    // The two that nearly every request and answer has are words, or headers that go anyway.
+    let is_word =
+        |name: &str| name.eq_ignore_ascii_case("keep-alive") || name.eq_ignore_ascii_case("close");
+    names.filter(|name| !is_word(name)).collect()
+}
+
+fn is_listed(listed: &[&str], name: &HeaderName) -> bool {
+    // `Connection: host` must not take away what every request needs.
+    listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str()))
+        && *name != HOST
+        && *name != CONTENT_TYPE
 }
 
 fn request_id(id: RequestId) -> Result<HeaderValue> {
@@ -273,6 +305,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn heads() -> Heads {
+        let spec = fc_core::FunctionSpec { function_name: "f".into(), ..Default::default() };
+        let (account, id) = (fc_core::AccountId::new("1").unwrap(), VersionId::LATEST);
+        let code = std::sync::Arc::new(fc_core::CodeRef::Registered);
+        let limits = fc_core::Limits::function_compute();
+        let version = FunctionVersion::new(1, account, id, &spec, code, &limits).unwrap();
+        Heads::new(&version, "", ([127, 0, 0, 1], 9000).into()).unwrap()
+    }
+
+    fn about() -> About<'static> {
+        let qualifier = &Qualifier::Version(VersionId::LATEST);
+        About {
+            cx: Context { attempt: 2, ..Context::new(RequestId::NIL) },
+            qualifier,
+            client: None,
+        }
+    }
+
+    #[test]
+    fn run_2_what_varies_is_set_and_what_would_be_empty_is_left_out() {
+        let headers = heads().own(about(), "/invoke").unwrap();
+        let expected = [RequestId::NIL.to_string(), "/invoke".into(), "2".into(), "LATEST".into()];
+        for (name, value) in VARYING.iter().zip(expected) {
+            assert_eq!(headers[name], value, "{name}");
+        }
+        assert!(headers.values().all(|value| !value.is_empty()), "{headers:?}");
+    }
 
     #[test]
     fn run_2_what_belongs_to_one_hop_goes_no_further() {
@@ -320,10 +380,14 @@ mod tests {
                 let name: HeaderName = name.parse().unwrap();
                 headers.append(name, HeaderValue::from_static("made up"));
             }
-            strip(&mut headers, |name| names::is_platform(name.as_str()));
-            prop_assert!(headers.keys().all(|name| !names::is_platform(name.as_str())));
-            let kept = names_.iter().filter(|name| !names::is_platform(name)).count();
-            prop_assert_eq!(headers.len(), kept);
+            headers.insert(names::ACCOUNT_ID, HeaderValue::from_static("made up"));
+            let passed = heads().passed_on(&headers, None, about()).unwrap();
+            let kept = passed.iter().filter(|(_, value)| *value == "made up");
+            let kept: Vec<&str> = kept.map(|(name, _)| name.as_str()).collect();
+            prop_assert!(kept.iter().all(|name| !names::is_platform(name)), "{kept:?}");
+            let expected = names_.iter().filter(|name| !names::is_platform(name));
+            let expected = expected.filter(|name| !["te", "expect"].contains(&name.as_str()));
+            prop_assert_eq!(kept.len(), expected.count());
         }
     }
 }

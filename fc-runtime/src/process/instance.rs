@@ -1,6 +1,7 @@
 //! One running program as an instance.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::answer::Answer;
 use super::exchange::Again;
 use super::head::{self, About};
-use super::log::Call;
+use super::log::{Call, Ended};
 use super::running::{Begun, Running};
 use super::tree::Tree;
 
@@ -33,6 +34,8 @@ pub(super) struct ProcessInstance {
     running: Arc<Running>,
     tree: Arc<Tree>,
     stop_grace: Duration,
+    /// Whether the health probes, if there are any, have begun.
+    probed: AtomicBool,
     /// Those that watch, read and probe: over when the instance is.
     tasks: Mutex<Vec<Task>>,
 }
@@ -53,6 +56,7 @@ impl ProcessInstance {
         let instance = Self {
             tree: tree.clone(),
             stop_grace,
+            probed: AtomicBool::new(false),
             tasks: Mutex::new(Vec::with_capacity(4)),
             running: running.clone(),
         };
@@ -69,6 +73,17 @@ impl ProcessInstance {
 
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.lock().push(Task(tokio::spawn(work)));
+    }
+
+    /// Begins the health probes, once: a program that still initializes is busy, not ill.
+    fn begin_probes(&self) {
+        if self.probed.load(Ordering::Relaxed) || self.probed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let config = self.running.version.custom_runtime();
+        if let Some(health) = config.and_then(|config| config.health_check_config.clone()) {
+            self.spawn(self.running.clone().probe(health));
+        }
     }
 
     /// Ends the whole tree, after `grace` for those that heed SIGTERM.
@@ -102,27 +117,36 @@ impl ProcessInstance {
         let _ = self.running.clock.with_deadline(by, exited).await;
     }
 
-    async fn answer(&self, cx: Context, begun: Begun, invocation: Invocation) -> Result<Reply> {
+    async fn answer(&self, cx: Context, mut begun: Begun, invocation: Invocation) -> Result<Reply> {
         let event = invocation.kind == InvocationKind::Event;
         let running = &self.running;
         let about =
             About { cx, qualifier: qualifier(&invocation.target), client: invocation.client_ip };
+        let (head, body) = invocation.request.into_parts();
         let (request, again) = match invocation.kind {
-            InvocationKind::Event => {
-                let body = invocation.request.into_body();
-                (running.heads.event(body, about)?, None)
-            }
+            InvocationKind::Event => (running.heads.event(body, about), None),
             InvocationKind::Http => {
-                let again = Again::of(&invocation.request, about);
-                (running.heads.pass_on(invocation.request, about)?, again)
+                let again = Again::of(&head, &body, about);
+                (running.heads.pass_on(&head, body, about), again)
             }
         };
-        let (connection, answer) = running.exchange(request, again, begun.at).await?;
+        let answered = match request {
+            Ok(request) => running.exchange(request, again, begun.at).await,
+            Err(error) => Err(error),
+        };
+        let (connection, answer) = match answered {
+            Ok(answered) => answered,
+            Err(error) => {
+                begun.ended = Ended::Failed;
+                return Err(error);
+            }
+        };
         let (mut parts, incoming) = answer.into_parts();
-        let mut begun = begun;
-        begun.failed = head::take_failure(&mut parts.headers);
-        let failure = begun.failed.then_some(FailureType::Unhandled);
-        let body = Answer::body(connection, incoming, begun).await?;
+        let (whole, failure) = match head::take_failure(&mut parts.headers) {
+            true => (Ended::Failed, Some(FailureType::Unhandled)),
+            false => (Ended::Done, None),
+        };
+        let body = Answer::body(connection, incoming, whole, begun);
         let response = if event {
             // An event's answer is its body, whatever the head says (`alibaba-fc.md` 2.6).
             Response::new(body)
@@ -150,7 +174,7 @@ impl ProcessInstance {
     ) -> Result<()> {
         let mut begun = self.running.begin(call, cx, false);
         let outcome = self.call_hook(cx, &begun, method, path).await;
-        begun.failed = outcome.is_err();
+        begun.ended = if outcome.is_ok() { Ended::Done } else { Ended::Failed };
         outcome
     }
 
@@ -199,17 +223,22 @@ impl Instance for ProcessInstance {
     async fn run_hook(&self, cx: Context, hook: Hook) -> Result<()> {
         let lifecycle = self.running.version.lifecycle();
         match hook {
-            Hook::Initialize if lifecycle.is_some_and(|config| config.initializer.is_some()) => {
-                let done = self.hook(cx, Call::Initialize, Method::POST, "/initialize").await;
-                done.map_err(|error| {
-                    Error::new(ErrorKind::InitializationError, error.to_string()).with_source(error)
-                })
+            Hook::Initialize => {
+                if lifecycle.is_some_and(|config| config.initializer.is_some()) {
+                    let done = self.hook(cx, Call::Initialize, Method::POST, "/initialize").await;
+                    done.map_err(|error| {
+                        Error::new(ErrorKind::InitializationError, error.to_string())
+                            .with_source(error)
+                    })?;
+                }
+                self.begin_probes();
+                Ok(())
             }
             Hook::PreStop if lifecycle.is_some_and(|config| config.pre_stop.is_some()) => {
                 self.hook(cx, Call::PreStop, Method::GET, "/pre-stop").await
             }
             // What the function does not ask for is not called.
-            Hook::Initialize | Hook::PreStop => Ok(()),
+            Hook::PreStop => Ok(()),
             Hook::PreFreeze => Err(Error::new(
                 ErrorKind::Unsupported,
                 "PreFreeze: process instances are not frozen",
@@ -219,10 +248,12 @@ impl Instance for ProcessInstance {
 
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
         let exact_log = invocation.log == LogType::Tail;
-        let begun = self.running.begin(Call::Invoke, cx, exact_log);
+        let mut begun = self.running.begin(Call::Invoke, cx, exact_log);
         if let Some(exit) = self.running.exit() {
+            begun.ended = Ended::Failed;
             return Err(self.running.crashed(begun.at, exit));
         }
+        self.begin_probes();
         self.answer(cx, begun, invocation).await
     }
 

@@ -14,6 +14,9 @@ const SPANS_MAX: usize = 1_024;
 const START: &str = " Start RequestId: ";
 const END: &str = " End RequestId: ";
 
+/// Room for the longest marker, bytes: 13 + 18 + 32 + 38 + 1.
+const MARKER_BYTES_MAX: usize = 112;
+
 /// Which call a marker belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Call {
@@ -28,6 +31,28 @@ impl Call {
             Self::Invoke => "FC Invoke",
             Self::Initialize => "FC Initialize",
             Self::PreStop => "FC PreStop",
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ended {
+    /// With an answer.
+    Done,
+    /// With an error: the function's own, a crash, a time-out.
+    Failed,
+    /// Its caller left before the end.
+    Cancelled,
+}
+
+impl Ended {
+    /// What its end marker says behind the id (`alibaba-fc.md` 2.5, 5.6).
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Done => "",
+            Self::Failed => ", Error: Unhandled function error",
+            Self::Cancelled => ", Error: Invocation canceled by client",
         }
     }
 }
@@ -63,12 +88,12 @@ impl Log {
             self.spans.remove(over.unwrap_or(0));
         }
         self.spans.push_back(Span { id, from: self.end, to: None });
-        self.marker(call, START, id, false);
+        self.marker(call, START, id, "");
     }
 
     /// Marks the end of a call.
-    pub(super) fn finish(&mut self, call: Call, id: RequestId, failed: bool) {
-        self.marker(call, END, id, failed);
+    pub(super) fn finish(&mut self, call: Call, id: RequestId, ended: Ended) {
+        self.marker(call, END, id, ended.suffix());
         let end = self.end;
         if let Some(span) = self.span_mut(id) {
             span.to = Some(end);
@@ -117,14 +142,15 @@ impl Log {
         self.spans.iter_mut().rev().find(|span| span.id == id)
     }
 
-    fn marker(&mut self, call: Call, what: &str, id: RequestId, failed: bool) {
-        self.push(call.prefix().as_bytes());
-        self.push(what.as_bytes());
-        self.push(&id.encode());
-        if failed {
-            self.push(b", Error: Unhandled function error");
+    fn marker(&mut self, call: Call, what: &str, id: RequestId, suffix: &str) {
+        let mut text = [0; MARKER_BYTES_MAX];
+        let mut length = 0;
+        let id = id.encode();
+        for part in [call.prefix().as_bytes(), what.as_bytes(), &id, suffix.as_bytes(), b"\n"] {
+            text[length..length + part.len()].copy_from_slice(part);
+            length += part.len();
         }
-        self.push(b"\n");
+        self.push(&text[..length]);
     }
 
     /// Whether `line` is a marker of a request whose marker the platform has written or will write.
@@ -219,11 +245,11 @@ mod tests {
         log.line(b"before");
         log.begin(Call::Invoke, a);
         log.line(b"one");
-        log.finish(Call::Invoke, a, false);
+        log.finish(Call::Invoke, a, Ended::Done);
         log.line(b"between");
         log.begin(Call::Invoke, b);
         log.line(b"two");
-        log.finish(Call::Invoke, b, true);
+        log.finish(Call::Invoke, b, Ended::Failed);
         let marks = |id: RequestId, line: &str, error: &str| {
             format!(
                 "FC Invoke Start RequestId: {id}\n{line}\nFC Invoke End RequestId: {id}{error}\n"
@@ -243,7 +269,7 @@ mod tests {
         log.begin(Call::Invoke, a);
         log.line(format!("FC Invoke Start RequestId: {a}").as_bytes());
         log.line(b"FC Invoke Start RequestId: somebody else's");
-        log.finish(Call::Invoke, a, false);
+        log.finish(Call::Invoke, a, Ended::Done);
         log.line(format!("FC Invoke End RequestId: {a}").as_bytes());
         let all = text(Some(log.last(10_000)));
         assert_eq!(all.matches(&a.to_string()).count(), 2);
@@ -261,6 +287,20 @@ mod tests {
         dropped += lines.feed(b"\nshort\n", |line| seen.push(line.len()));
         assert_eq!(seen, [LINE_BYTES_MAX, 5]);
         assert_eq!(dropped, 50_000 - LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn run_9_every_marker_has_room() {
+        let (a, _) = ids();
+        let mut log = Log::new(10_000);
+        for call in [Call::Invoke, Call::Initialize, Call::PreStop] {
+            for ended in [Ended::Done, Ended::Failed, Ended::Cancelled] {
+                log.begin(call, a);
+                log.finish(call, a, ended);
+                let whole = text(log.tail(a, 4096));
+                assert!(whole.ends_with(&format!("{a}{}\n", ended.suffix())), "{whole}");
+            }
+        }
     }
 
     proptest! {

@@ -180,10 +180,6 @@ impl Runtime for ProcessRuntime {
         }
         // A crash is told with the last figure known: there is one from the beginning.
         running.memory.peak(self.clock.now());
-        let config = spec.version.custom_runtime();
-        if let Some(health) = config.and_then(|config| config.health_check_config.clone()) {
-            instance.spawn(running.probe(health));
-        }
         Ok(Arc::new(instance))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 /// Longest environment that is looked through, bytes: the kernel allows more, a function's is under
 /// 8 KB and the platform's own variables come with it.
@@ -62,10 +63,19 @@ impl ProcessTable {
         living.filter(|entry| known.contains(&entry.pid.as_raw_nonzero().get())).cloned().collect()
     }
 
-    /// Whether `entry` of an earlier table is still there and no zombie.
-    pub(super) fn holds(&self, entry: &Entry) -> bool {
-        let mut all = self.0.iter();
-        all.find(|other| other.is(entry)).is_some_and(|entry| !entry.zombie)
+    /// What has become of `entry` of an earlier table.
+    pub(super) fn find(&self, entry: &Entry) -> Option<&Entry> {
+        self.0.iter().find(|other| other.is(entry))
+    }
+
+    /// The ended members of the group of `leader` that are `own`'s to take away: where the platform
+    /// is a container's first process, or has made itself a reaper, it inherits them.
+    pub(super) fn inherited(&self, leader: Pid, own: Pid) -> impl Iterator<Item = &Entry> {
+        let group = leader.as_raw_nonzero().get();
+        let all = self.0.iter();
+        all.filter(move |entry| {
+            entry.group == group && entry.pid != leader && entry.is_left_to(own)
+        })
     }
 }
 
@@ -73,6 +83,39 @@ impl Entry {
     /// Whether both are the same process.
     pub(super) fn is(&self, other: &Self) -> bool {
         (self.pid, self.started) == (other.pid, other.started)
+    }
+
+    /// Whether it has ended and waits to be taken away by `own`.
+    pub(super) fn is_left_to(&self, own: Pid) -> bool {
+        self.zombie && self.parent == own.as_raw_nonzero().get()
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_zombie(&self) -> bool {
+        self.zombie
+    }
+
+    pub(super) fn is_child_of(&self, parent: Pid) -> bool {
+        self.parent == parent.as_raw_nonzero().get()
+    }
+
+    /// Takes an ended child of ours away, and no later one of the same id.
+    pub(super) fn reap(&self) {
+        let Some(pidfd) = self.open() else {
+            return;
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        // Whoever else of this process waits for all children may have been first.
+        let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);
+    }
+
+    /// A handle of this process, if it is there.
+    fn open(&self) -> Option<OwnedFd> {
+        let pidfd = rustix::process::pidfd_open(self.pid, PidfdFlags::empty()).ok()?;
+        let number = self.pid.as_raw_nonzero();
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+        let (.., started) = parse_stat(&stat)?;
+        (started == self.started).then_some(pidfd)
     }
 
     fn read(pid: Pid) -> Option<Self> {
@@ -91,13 +134,7 @@ impl Entry {
 
     /// Kills this process, and no later one of the same id.
     pub(super) fn kill(&self) {
-        let Ok(pidfd) = rustix::process::pidfd_open(self.pid, PidfdFlags::empty()) else {
-            return;
-        };
-        let number = self.pid.as_raw_nonzero();
-        let stat = std::fs::read_to_string(format!("/proc/{number}/stat"));
-        let now = stat.ok().and_then(|stat| parse_stat(&stat));
-        if now.is_some_and(|(.., started)| started == self.started) {
+        if let Some(pidfd) = self.open() {
             let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
         }
     }
@@ -158,9 +195,12 @@ mod tests {
         let found = table.belonging(leader, b"FC_INSTANCE_ID=c-1");
         let pids: Vec<i32> = found.iter().map(|entry| entry.pid.as_raw_nonzero().get()).collect();
         assert_eq!(pids, [11, 12, 13, 16]);
-        assert!(found.iter().all(|entry| table.holds(entry)));
+        assert!(found.iter().all(|entry| table.find(entry).is_some()));
         let gone = entry(11, 10, 10, false, "");
-        assert!(!table.holds(&Entry { started: 1, ..gone }));
-        assert!(!table.holds(&entry(10, 1, 10, false, "")), "a zombie by now");
+        assert!(table.find(&Entry { started: 1, ..gone }).is_none());
+        assert!(table.find(&entry(10, 1, 10, false, "")).is_some_and(Entry::is_zombie));
+        let inherited = table.inherited(leader, Pid::from_raw(1).unwrap());
+        let pids: Vec<i32> = inherited.map(|entry| entry.pid.as_raw_nonzero().get()).collect();
+        assert_eq!(pids, [17], "never the leader, whose id is needed to the end");
     }
 }

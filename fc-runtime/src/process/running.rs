@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fc_core::{
-    Clock, Context, Error, ErrorKind, Exit, FunctionVersion, InstanceId, Instant, RequestId,
+    Blame, Clock, Context, Error, ErrorKind, Exit, FunctionVersion, InstanceId, Instant,
 };
 use parking_lot::Mutex;
 use rustix::process::Signal;
@@ -16,7 +16,7 @@ use super::connection::Connections;
 use super::descriptor;
 use super::head::Heads;
 use super::leader::Leader;
-use super::log::Call;
+use super::log::{Call, Ended};
 use super::memory::{OomCount, PeakMemory};
 use super::tree::Tree;
 
@@ -146,7 +146,12 @@ impl Running {
             "Process exited unexpectedly before completing request (duration: {duration}ms, \
              maxMemoryUsage: {memory_mb}MB): {exit}"
         );
-        Error::new(ErrorKind::FunctionCrashed, message)
+        let error = Error::new(ErrorKind::FunctionCrashed, message);
+        match exit {
+            // Nobody's code failed: the platform took the instance away.
+            Exit::Stopped => error.with_blame(Blame::Platform),
+            _ => error,
+        }
     }
 
     /// Whether as many requests run as may at once.
@@ -161,10 +166,10 @@ impl Running {
         Begun {
             running: self.clone(),
             call,
-            id: cx.request_id,
+            cx,
             at: self.clock.now(),
             exact_log,
-            failed: false,
+            ended: Ended::Cancelled,
         }
     }
 }
@@ -174,16 +179,20 @@ impl Running {
 pub(super) struct Begun {
     pub(super) running: Arc<Running>,
     call: Call,
-    id: RequestId,
+    cx: Context,
     pub(super) at: Instant,
     exact_log: bool,
-    pub(super) failed: bool,
+    /// Until something else is known: whoever drops a call cancels it.
+    pub(super) ended: Ended,
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
         let running = &self.running;
-        running.capture.finish(self.call, self.id, self.failed, self.exact_log);
+        if self.ended == Ended::Cancelled && running.clock.now() >= self.cx.deadline.soft {
+            self.ended = Ended::Failed;
+        }
+        running.capture.finish(self.call, self.cx.request_id, self.ended, self.exact_log);
         running.active.fetch_sub(1, Ordering::Relaxed);
     }
 }

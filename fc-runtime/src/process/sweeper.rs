@@ -145,9 +145,11 @@ impl Open {
     fn round(&mut self, table: &ProcessTable) -> bool {
         self.rounds += 1;
         let leader = &self.sweep.leader;
-        self.dying.retain(|entry| table.holds(entry));
+        let leader_ended = leader.outcome().is_some();
+        self.bury(table, leader_ended);
+        let leader = &self.sweep.leader;
         let found = table.belonging(leader.pid(), &self.marker);
-        let clean = found.is_empty() && self.dying.is_empty() && leader.outcome().is_some();
+        let clean = found.is_empty() && self.dying.is_empty() && leader_ended;
         self.clean_rounds = if clean { self.clean_rounds + 1 } else { 0 };
         if self.clean_rounds >= CLEAN_ROUNDS {
             leader.reap();
@@ -168,6 +170,32 @@ impl Open {
             }
         }
         false
+    }
+
+    /// Forgets those that are gone, and takes away those that are ours to take: what its parent
+    /// leaves behind is inherited by the machine's first process, which the platform may be.
+    fn bury(&mut self, table: &ProcessTable, leader_ended: bool) {
+        let (own, leader) = (rustix::process::getpid(), self.sweep.leader.pid());
+        for entry in table.inherited(leader, own) {
+            entry.reap();
+        }
+        let living: Vec<Entry> = std::mem::take(&mut self.dying);
+        let may_inherit = |entry: &Entry| {
+            (!leader_ended && entry.is_child_of(leader))
+                || living.iter().any(|other| entry.is_child_of(other.pid))
+        };
+        let keep = living.iter().filter(|known| match table.find(known) {
+            None => false,
+            // It is taken away last.
+            Some(now) if now.pid == leader => !now.is_zombie(),
+            Some(now) if now.is_left_to(own) => {
+                now.reap();
+                false
+            }
+            // Its parent dies too, and may leave it to us.
+            Some(now) => !now.is_zombie() || may_inherit(now),
+        });
+        self.dying = keep.cloned().collect();
     }
 
     /// Frees all that it holds, and says whom to tell what.

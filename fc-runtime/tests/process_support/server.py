@@ -166,6 +166,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(b"bye")
         self.close_connection = True
 
+    def do_deafen(self):
+        note("deaf", str(os.getpid()))
+        # Closing alone leaves the accepting thread, and with it the listener, where they are.
+        self.server.socket.shutdown(socket.SHUT_RDWR)
+        self.server.socket.close()
+        self.answer(b"what?", headers=[("Connection", "close")])
+        self.close_connection = True
+
     def do_half(self):
         self.send_response(200)
         self.send_header("Content-Length", "100")
@@ -238,6 +246,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(b"detached")
 
     def do_initialize(self):
+        if slow := os.environ.get("SLOW_INITIALIZER"):
+            time.sleep(float(slow))
+            note("requests", "initialized")
         if os.environ.get("BAD_INITIALIZER"):
             self.answer(b"cannot initialize", 500)
         else:
@@ -264,4 +275,8 @@ class Server(http.server.ThreadingHTTPServer):
 if __name__ == "__main__":
     print("up", flush=True)
     port = int(os.environ["FC_CUSTOM_LISTEN_PORT"])
-    Server(("0.0.0.0", port), Handler).serve_forever()
+    try:
+        Server(("0.0.0.0", port), Handler).serve_forever()
+    except (OSError, ValueError):
+        # Deaf, not dead.
+        time.sleep(100)
