@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,7 +54,11 @@ struct Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(options.log.clone()).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(options.log.clone())
+        .init();
     match run(&options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -85,8 +89,14 @@ async fn run(options: &Options) -> Result<(), Failure> {
     drop(out);
 
     let served = async {
-        gateway.serve(listener, first.come(1)).await?;
-        platform.shutdown(DRAIN).await;
+        // One drain for both: what the gateway takes of it, the platform does not have again.
+        let mut asked = platform.clock().now();
+        let first = async {
+            first.come(1).await;
+            asked = platform.clock().now();
+        };
+        gateway.serve(listener, first).await?;
+        platform.shutdown(DRAIN.saturating_sub(platform.clock().now() - asked)).await;
         Ok(())
     };
     tokio::select! {

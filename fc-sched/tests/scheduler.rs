@@ -457,7 +457,8 @@ async fn run_2_a_start_that_takes_too_long_is_given_up() {
     let began = world.clock.now();
     let error = world.err("f").await;
     assert_eq!(error.kind(), ErrorKind::FunctionNotStarted);
-    assert_eq!(world.clock.now() - began, 120 * SECOND);
+    // A runtime that does not see to it itself has one second more.
+    assert_eq!(world.clock.now() - began, 121 * SECOND);
     world.end().await;
 }
 

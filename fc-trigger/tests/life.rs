@@ -243,8 +243,12 @@ async fn t16_idle_connections_are_closed() {
     let mut config = GatewayConfig::new(account());
     config.idle_timeout = Duration::from_millis(200);
     let server = Setup { config, ..Setup::default() }.serve().await;
-    let answers = server.raw(post("echo", "/", "hi")).await;
-    assert_eq!(answers.len(), 1);
+    let get = "GET / HTTP/1.1\r\nHost: echo.localhost\r\n\r\n";
+    let health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for request in [post("echo", "/", "hi"), get.into(), health.into()] {
+        let answers = server.raw(request).await;
+        assert_eq!(answers.len(), 1);
+    }
     let mut stream = server.connect().await;
     stream.write_all(post("gate", "/", "").as_bytes()).await.unwrap();
     until(|| server.witness.is_running(1)).await;

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fc_core::{
-    Attachment, Context, Deadline, Error, ErrorKind, Hook, Instance, InstanceId, InstanceSpec,
-    Instant, NetworkPolicy, Result,
+    Attachment, Context, Deadline, Error, ErrorKind, Exit, Hook, Instance, InstanceId,
+    InstanceSpec, Instant, NetworkPolicy, Result,
 };
 use futures_util::FutureExt;
 
@@ -15,6 +15,9 @@ use crate::core::{InstanceKey, StopReason};
 
 /// What a runtime may take to stop an instance, before it is asked again.
 const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// What a runtime has to say that an instance was not ready in time.
+const READY_GRACE: Duration = Duration::from_secs(1);
 
 /// How often it is asked.
 const STOP_ATTEMPTS: u32 = 3;
@@ -35,7 +38,7 @@ impl PoolShell {
                     let _ = running.watch.set(watch.abort_handle());
                 }
                 Err(error) => {
-                    tracing::debug!(function = %pool.version.name(), %error, "start failed");
+                    tracing::warn!(function = %pool.version.name(), %error, "start failed");
                     pool.update(Some(&error), |core| core.start_failed(key));
                 }
             }
@@ -46,7 +49,11 @@ impl PoolShell {
     async fn watch(self: Arc<Self>, key: InstanceKey, instance: Arc<dyn Instance>) {
         let exit = instance.exited().await;
         drop(instance);
-        tracing::debug!(function = %self.version.name(), %exit, "instance ended");
+        if exit == Exit::Stopped {
+            tracing::debug!(function = %self.version.name(), "instance stopped");
+        } else {
+            tracing::warn!(function = %self.version.name(), %exit, "instance ended by itself");
+        }
         self.update(None, |core| core.exited(key));
     }
 
@@ -109,7 +116,8 @@ impl PoolShell {
         // The function's server has its whole time, whatever came before it.
         let ready_by = self.now() + Duration::from_millis(around.limits.ready_ms_max);
         let start = runtime.start(cx.with_deadline(Deadline::at(ready_by)), &spec);
-        let started = around.clock.with_deadline(ready_by, start).await;
+        // The runtime, which knows what the program printed, speaks first.
+        let started = around.clock.with_deadline(ready_by + READY_GRACE, start).await;
         let instance = started.map_err(|_| self.not_ready())??;
         // Guards the instance while its initializer runs: a dropped start leaves nothing.
         let started = StartedInstance { pool: self, instance: Some(instance) };

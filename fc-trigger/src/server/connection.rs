@@ -20,7 +20,7 @@ use super::head::HeadLimits;
 use super::scan::Scanner;
 use super::strict::Strict;
 use super::taking::Streams;
-use super::timer::{HyperTimer, Timeouts};
+use super::timer::{HyperTimer, Quiet, Timeouts};
 use crate::config::HEADER_FIELDS_MAX;
 use crate::gateway::{Gateway, GatewayFuture, Shared};
 use crate::link::{Carrier, Link};
@@ -146,12 +146,13 @@ impl Connection {
         if is_http2 {
             let io = TokioIo::new(Strict::http2(stream, first, link, timeouts));
             let connection = protocols.http2.serve_connection(io, service);
-            Served::new(connection, closed, is_closing).await;
+            Served::new(connection, closed, is_closing, None).await;
         } else {
+            let quiet = Quiet::new(link.clone(), timeouts.idle);
             let scanner = Scanner::new(protocols.limits);
             let io = TokioIo::new(Strict::http1(stream, first, scanner, link, timeouts));
             let connection = protocols.http1.serve_connection(io, service);
-            Served::new(connection, closed, is_closing).await;
+            Served::new(connection, closed, is_closing, Some(quiet)).await;
         }
     }
 }
@@ -200,14 +201,15 @@ pin_project_lite::pin_project! {
         connection: C,
         closed: N,
         must_close: D,
+        quiet: Option<Quiet>,
         is_closing: bool,
         is_first: bool,
     }
 }
 
 impl<C, N, D> Served<C, N, D> {
-    fn new(connection: C, closed: N, must_close: D) -> Self {
-        Self { connection, closed, must_close, is_closing: false, is_first: true }
+    fn new(connection: C, closed: N, must_close: D, quiet: Option<Quiet>) -> Self {
+        Self { connection, closed, must_close, quiet, is_closing: false, is_first: true }
     }
 }
 
@@ -226,7 +228,8 @@ where
             // polled once; afterwards the flag is enough.
             let notified =
                 std::mem::take(this.is_first) && Pin::new(this.closed).poll(cx).is_ready();
-            if notified || (this.must_close)() {
+            let quiet = this.quiet.as_mut().is_some_and(|quiet| quiet.poll(cx).is_ready());
+            if notified || quiet || (this.must_close)() {
                 *this.is_closing = true;
                 this.connection.as_mut().graceful_shutdown();
             }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use fc_core::{Clock, Instant, Sleep};
 use parking_lot::Mutex;
 
+use crate::link::Link;
+
 /// The time-outs of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
@@ -97,6 +99,41 @@ impl Watch {
             if self.clock.now() >= deadline {
                 return Poll::Ready(());
             }
+        }
+    }
+}
+
+/// Finds a connection on which nothing was asked for a whole time-out: one timer, which looks how many
+/// requests there were since it last looked, so that a request costs it nothing.
+///
+/// hyper does not read again after it has answered, so that a time-out of reads alone would miss it.
+pub(super) struct Quiet {
+    clock: Arc<dyn Clock>,
+    link: Arc<Link>,
+    timeout: Duration,
+    served: u32,
+    sleep: Sleep,
+}
+
+impl Quiet {
+    pub(super) fn new(link: Arc<Link>, timeout: Duration) -> Self {
+        let clock = link.shared.ports.clock.clone();
+        let sleep = clock.sleep_until(clock.now() + timeout);
+        Self { served: link.served(), clock, link, timeout, sleep }
+    }
+
+    /// Ready once nothing was asked for a whole time-out.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let served = self.link.served();
+            if served == self.served && !self.link.is_busy() {
+                return Poll::Ready(());
+            }
+            self.served = served;
+            self.sleep = self.clock.sleep_until(self.clock.now() + self.timeout);
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn of(
             if found.is_unclean {
                 clean(response.headers_mut());
             }
-            response.headers_mut().append(CONTENT_DISPOSITION, ATTACHMENT);
+            response.headers_mut().insert(CONTENT_DISPOSITION, ATTACHMENT);
         }
     }
     stamp(&mut response, asked.id, limits.dialect);

@@ -85,6 +85,11 @@ impl Refusal {
             (Some(failure), _) => {
                 headers.insert(ERROR_TYPE, HeaderValue::from_static(failure.as_str()));
             }
+            // The function's answer broke the contract (`alibaba-fc.md` 1.4).
+            (None, _) if self.code == ErrorKind::BadResponse.code() => {
+                let failure = FailureType::Unhandled;
+                headers.insert(ERROR_TYPE, HeaderValue::from_static(failure.as_str()));
+            }
             (None, Surface::Trigger) => {
                 headers.insert(ERROR_TYPE, COMMON_ERROR);
             }
