@@ -63,11 +63,11 @@ names! {
     BASE_PATH = "x-fc-base-path";
     /// How often the invocation was tried before.
     RETRY_COUNT = "x-fc-retry-count";
-    /// Empty since FC 3.0, and sent for programs that read it.
+    /// Empty since FC 3.0: runtimes leave it out.
     SERVICE_NAME = "x-fc-service-name";
-    /// Log project of the function, empty without one.
+    /// Log project of the function, left out without one.
     LOG_PROJECT = "x-fc-service-logproject";
-    /// Log store of the function, empty without one.
+    /// Log store of the function, left out without one.
     LOG_STORE = "x-fc-service-logstore";
 }
 

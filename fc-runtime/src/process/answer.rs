@@ -118,7 +118,7 @@ impl Answer {
 
     fn fail(&mut self, error: hyper::Error) {
         self.connection = None;
-        self.begun.ended = Ended::Failed;
+        self.begun.fail();
         let (running, began) = (self.begun.running.clone(), self.begun.at);
         self.breaking = Some(Box::pin(async move { running.broken(began, error).await }));
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use fc_core::{Body, Request};
@@ -59,6 +59,8 @@ pub(super) fn unheard() -> Context<'static> {
 /// Why a request had no answer.
 #[derive(Debug)]
 pub(super) enum Lost {
+    /// There was no kept connection to send it over.
+    Untried(Box<Request>),
     /// Not one byte of it was sent: here it is again.
     Unsent(Box<Request>, hyper::Error),
     /// It may have been processed.
@@ -101,30 +103,57 @@ impl Connection {
         !self.wire.is_over() && self.sender.is_ready()
     }
 
-    /// Sends `request` and gives the head of the answer, whose body arrives while this connection
-    /// is driven.
-    ///
-    /// Only what comes over the wire wakes the task: that the answer is there, this side tells
-    /// itself, and a task that wakes itself is run once more for nothing.
-    pub(super) async fn send(&mut self, request: Request) -> Result<Response<Incoming>, Lost> {
+    /// Sends `request` and gives the head of the answer with the connection, by driving which the
+    /// body arrives.
+    pub(super) fn send(mut self: Box<Self>, request: Request) -> Sending {
         // Unconstrained: a budget that is used up would be told to nobody.
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
-        let wire = &mut self.wire;
-        let mut sent = false;
-        let outcome = poll_fn(|cx| {
-            if std::mem::replace(&mut sent, true) {
-                wire.drive(&mut unheard());
-                if let Poll::Ready(outcome) = answer.as_mut().poll(&mut unheard()) {
-                    return Poll::Ready(outcome);
-                }
+        let answer = Box::pin(unconstrained(self.sender.try_send_request(request)));
+        Sending { connection: Some(self), answer, driven: false }
+    }
+}
+
+/// A request on its way, small enough to be moved. Dropped, its connection closes.
+///
+/// Only what comes over the wire wakes the task: that the answer is there, this side tells itself,
+/// and a task that wakes itself is run once more for nothing.
+pub(super) struct Sending {
+    connection: Option<Box<Connection>>,
+    answer: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    driven: bool,
+}
+
+type Outcome = Result<Response<Incoming>, TrySendError<Request>>;
+
+impl Sending {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Pending;
+        };
+        if std::mem::replace(&mut self.driven, true) {
+            connection.drive_unheard();
+            let outcome = self.answer.as_mut().poll(&mut unheard());
+            if outcome.is_ready() {
+                return outcome;
             }
-            wire.drive(cx);
-            answer.as_mut().poll(&mut unheard())
-        })
-        .await;
-        outcome.map_err(|mut lost: TrySendError<Request>| match lost.take_message() {
-            Some(request) => Lost::Unsent(Box::new(request), lost.into_error()),
-            None => Lost::Sent(lost.into_error()),
+        }
+        connection.drive(cx);
+        self.answer.as_mut().poll(&mut unheard())
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<(Box<Connection>, Response<Incoming>), Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.poll_outcome(cx));
+        Poll::Ready(match (outcome, self.connection.take()) {
+            (Ok(answer), Some(connection)) => Ok((connection, answer)),
+            // Nobody polls what was ready.
+            (Ok(_), None) => return Poll::Pending,
+            (Err(mut lost), _) => Err(match lost.take_message() {
+                Some(request) => Lost::Unsent(Box::new(request), lost.into_error()),
+                None => Lost::Sent(lost.into_error()),
+            }),
         })
     }
 }
@@ -179,12 +208,20 @@ impl Connections {
 
     /// A kept connection that still stands, or a new one.
     pub(super) async fn take(&self) -> std::io::Result<Box<Connection>> {
-        while let Some(mut kept) = self.pop() {
+        match self.kept() {
+            Some(kept) => Ok(kept),
+            None => self.open().await,
+        }
+    }
+
+    /// A kept connection that still stands, as far as is known.
+    pub(super) fn kept(&self) -> Option<Box<Connection>> {
+        loop {
+            let mut kept = self.pop()?;
             if kept.is_usable() {
-                return Ok(kept);
+                return Some(kept);
             }
         }
-        self.open().await
     }
 
     /// A new connection.

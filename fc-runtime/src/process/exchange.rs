@@ -1,14 +1,14 @@
 //! One request and its answer over a kept connection, tried again where that is safe.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use fc_core::{Body, Error, ErrorKind, Exit, Instant, Request, Result};
+use fc_core::{Body, Context, Error, ErrorKind, Exit, Instant, Qualifier, Request, Result};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use rustix::process::Signal;
 
-use super::connection::{Connection, Lost};
+use super::connection::{Connection, Lost, Sending};
 use super::head::{About, Heads};
 use super::running::Running;
 
@@ -19,77 +19,105 @@ const AGAIN_MAX: u32 = 2;
 /// a new one.
 const STALE_MAX: u32 = 3;
 
-/// A caller's head without a body, of which a request can be made again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Again<'i> {
-    head: &'i Parts,
-    about: About<'i>,
+/// A caller's request without a body, to be made again.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub(super) head: Parts,
+    pub(super) qualifier: Qualifier,
+    pub(super) cx: Context,
+    pub(super) client: Option<IpAddr>,
 }
 
-impl<'i> Again<'i> {
-    /// `None` if the request may not be sent twice: it may have an effect, or has a body
-    /// (`alibaba-fc.md` 5.3).
-    pub(super) fn of(head: &'i Parts, body: &Body, about: About<'i>) -> Option<Self> {
+impl Again {
+    /// Whether a request may be sent twice: it has no effect and no body (`alibaba-fc.md` 5.3).
+    pub(super) fn may(head: &Parts, body: &Body) -> bool {
         let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
-        let may = body.known_length() == Some(0) && idempotent.contains(&head.method);
-        may.then_some(Self { head, about })
+        body.known_length() == Some(0) && idempotent.contains(&head.method)
     }
 
     fn request(&self, heads: &Heads) -> Result<Request> {
-        heads.pass_on(self.head, Body::EMPTY, self.about)
+        let about = About { cx: self.cx, qualifier: &self.qualifier, client: self.client };
+        heads.pass_on(&self.head, Body::EMPTY, about)
     }
 }
 
+/// An answer's head with the connection that brings the rest.
+type Answered = (Box<Connection>, Response<Incoming>);
+
+/// A request that is on its way, or has no connection yet.
+pub(super) enum Begin {
+    Sent(Sending),
+    Not(Lost),
+}
+
 impl Running {
-    /// Sends `request` and gives the head of its answer with the connection that brings the rest.
+    /// Begins to send `request`, if a connection is there: nothing that large is carried around.
+    pub(super) fn send(&self, request: Request) -> Begin {
+        match self.connections.kept() {
+            Some(connection) => Begin::Sent(connection.send(request)),
+            None => Begin::Not(Lost::Untried(Box::new(request))),
+        }
+    }
+
+    /// Gives the head of the answer to what was begun.
     pub(super) async fn exchange(
-        self: &Arc<Self>,
-        mut request: Request,
-        again: Option<Again<'_>>,
+        &self,
+        begin: Begin,
+        again: Option<&Again>,
         began: Instant,
-    ) -> Result<(Box<Connection>, Response<Incoming>)> {
+    ) -> Result<Answered> {
+        let lost = match begin {
+            Begin::Sent(sending) => match sending.await {
+                Ok(answered) => return within_contract(answered),
+                Err(lost) => lost,
+            },
+            Begin::Not(lost) => lost,
+        };
+        Box::pin(self.exchange_again(lost, again, began)).await
+    }
+
+    async fn exchange_again(
+        &self,
+        mut lost: Lost,
+        again: Option<&Again>,
+        began: Instant,
+    ) -> Result<Answered> {
         let (mut retried, mut stale) = (0, 0);
         loop {
-            let connection = match retried + stale {
-                0 => self.connections.take().await,
-                _ if stale < STALE_MAX && retried == 0 => self.connections.take().await,
-                _ => self.connections.open().await,
-            };
-            let mut connection = match connection {
-                Ok(connection) => connection,
-                Err(error) => return Err(self.unreachable(began, error).await),
-            };
-            match connection.send(request).await {
-                Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    let message = "the function's server switched protocols unasked";
-                    return Err(Error::new(ErrorKind::BadResponse, message));
+            let request = match lost {
+                Lost::Untried(request) => *request,
+                Lost::Unsent(_, error) if stale > STALE_MAX => {
+                    return Err(self.broken(began, error).await);
                 }
-                Ok(answer) => return Ok((connection, answer)),
-                Err(Lost::Unsent(unsent, error)) => {
-                    drop(connection);
-                    if stale > STALE_MAX {
-                        return Err(self.broken(began, error).await);
-                    }
+                Lost::Unsent(request, _) => {
                     stale += 1;
-                    request = *unsent;
+                    *request
                 }
-                Err(Lost::Sent(error)) => {
-                    drop(connection);
+                Lost::Sent(error) => {
                     if let Some(error) = known(&error) {
                         return Err(error);
                     }
-                    match &again {
-                        Some(again) if retried < AGAIN_MAX => {
-                            // A process that lives may have closed it on its own: no waiting.
-                            if self.leader.outcome().is_some() {
-                                return Err(self.broken(began, error).await);
-                            }
+                    match again {
+                        // A process that lives may have closed it on its own: no waiting.
+                        Some(again) if retried < AGAIN_MAX && self.leader.outcome().is_none() => {
                             retried += 1;
-                            request = again.request(&self.heads)?;
+                            again.request(&self.heads)?
                         }
                         _ => return Err(self.broken(began, error).await),
                     }
                 }
+            };
+            let connection = match stale < STALE_MAX && retried == 0 {
+                true => self.connections.take().await,
+                false => self.connections.open().await,
+            };
+            let connection = match connection {
+                Ok(connection) => connection,
+                Err(error) => return Err(self.unreachable(began, error).await),
+            };
+            match connection.send(request).await {
+                Ok(answered) => return within_contract(answered),
+                Err(again) => lost = again,
             }
         }
     }
@@ -112,6 +140,14 @@ impl Running {
         );
         Error::new(ErrorKind::FunctionCrashed, message).with_source(error)
     }
+}
+
+fn within_contract(answered: Answered) -> Result<Answered> {
+    if answered.1.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let message = "the function's server switched protocols unasked";
+        return Err(Error::new(ErrorKind::BadResponse, message));
+    }
+    Ok(answered)
 }
 
 /// Whether a connection failed for what is at its other end. No descriptor, port or memory left is

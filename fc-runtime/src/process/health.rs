@@ -70,10 +70,10 @@ impl Running {
             Err(_) => return false,
         }
         *request.headers_mut() = self.heads.probe();
-        let Ok(mut connection) = self.connections.take().await else {
+        let Ok(connection) = self.connections.take().await else {
             return false;
         };
-        let Ok(answer) = connection.send(request).await else {
+        let Ok((mut connection, answer)) = connection.send(request).await else {
             return false;
         };
         let ok = (200..400).contains(&answer.status().as_u16());

@@ -1,5 +1,6 @@
 //! One running program as an instance.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,11 +12,13 @@ use fc_core::{
     LogType, Qualifier, Reply, RequestId, Response, Result, Target,
 };
 use http::{Method, Version};
+use hyper::body::Incoming;
 use parking_lot::Mutex;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
 use super::answer::Answer;
+use super::connection::Connection;
 use super::exchange::Again;
 use super::head::{self, About};
 use super::log::{Call, Ended};
@@ -117,30 +120,50 @@ impl ProcessInstance {
         let _ = self.running.clock.with_deadline(by, exited).await;
     }
 
-    async fn answer(&self, cx: Context, mut begun: Begun, invocation: Invocation) -> Result<Reply> {
-        let event = invocation.kind == InvocationKind::Event;
+    /// Sends an invocation, and answers it. What the answer does not need is gone when this
+    /// returns, so that what waits for it is small.
+    fn answer(
+        &self,
+        cx: Context,
+        mut begun: Begun,
+        invocation: Invocation,
+    ) -> impl Future<Output = Result<Reply>> + Send {
         let running = &self.running;
-        let about =
-            About { cx, qualifier: qualifier(&invocation.target), client: invocation.client_ip };
-        let (head, body) = invocation.request.into_parts();
-        let (request, again) = match invocation.kind {
-            InvocationKind::Event => (running.heads.event(body, about), None),
-            InvocationKind::Http => {
-                let again = Again::of(&head, &body, about);
-                (running.heads.pass_on(&head, body, about), again)
+        let Invocation { target, kind, client_ip: client, request, .. } = invocation;
+        let (Target::Named { qualifier, .. } | Target::Resolved { qualifier, .. }) = target;
+        let event = kind == InvocationKind::Event;
+        let (head, body) = request.into_parts();
+        let again = !event && Again::may(&head, &body);
+        let about = About { cx, qualifier: &qualifier, client };
+        let request = match kind {
+            InvocationKind::Event => running.heads.event(body, about),
+            InvocationKind::Http => running.heads.pass_on(&head, body, about),
+        };
+        let again = again.then(|| Again { head, qualifier, cx, client });
+        let begin = request.map(|request| running.send(request));
+        async move {
+            let answered = match begin {
+                Ok(begin) => running.exchange(begin, again.as_ref(), begun.at).await,
+                Err(error) => Err(error),
+            };
+            match answered {
+                Ok((connection, answer)) => Ok(self.reply(event, connection, answer, begun)),
+                Err(error) => {
+                    begun.fail();
+                    Err(error)
+                }
             }
-        };
-        let answered = match request {
-            Ok(request) => running.exchange(request, again, begun.at).await,
-            Err(error) => Err(error),
-        };
-        let (connection, answer) = match answered {
-            Ok(answered) => answered,
-            Err(error) => {
-                begun.ended = Ended::Failed;
-                return Err(error);
-            }
-        };
+        }
+    }
+
+    fn reply(
+        &self,
+        event: bool,
+        connection: Box<Connection>,
+        answer: http::Response<Incoming>,
+        begun: Begun,
+    ) -> Reply {
+        let running = &self.running;
         let (mut parts, incoming) = answer.into_parts();
         let (whole, failure) = match head::take_failure(&mut parts.headers) {
             true => (Ended::Failed, Some(FailureType::Unhandled)),
@@ -162,7 +185,7 @@ impl ProcessInstance {
         if event {
             reply.report.memory_bytes = running.memory.peak(running.clock.now());
         }
-        Ok(reply)
+        reply
     }
 
     async fn hook(
@@ -174,7 +197,10 @@ impl ProcessInstance {
     ) -> Result<()> {
         let mut begun = self.running.begin(call, cx, false);
         let outcome = self.call_hook(cx, &begun, method, path).await;
-        begun.ended = if outcome.is_ok() { Ended::Done } else { Ended::Failed };
+        match &outcome {
+            Ok(()) => begun.ended = Ended::Done,
+            Err(_) => begun.fail(),
+        }
         outcome
     }
 
@@ -189,7 +215,8 @@ impl ProcessInstance {
         let about =
             About { cx, qualifier: &Qualifier::Version(running.version.id()), client: None };
         let request = running.heads.hook(method, path, about)?;
-        let (mut connection, answer) = running.exchange(request, None, begun.at).await?;
+        let begin = running.send(request);
+        let (mut connection, answer) = running.exchange(begin, None, begun.at).await?;
         let status = answer.status();
         let body = connection.read(answer.into_body(), HOOK_ANSWER_BYTES_MAX).await;
         if status.is_success() {
@@ -209,12 +236,6 @@ impl Drop for ProcessInstance {
         self.running.end_for(Exit::Stopped);
         self.running.connections.close();
         self.tree.begin_end();
-    }
-}
-
-fn qualifier(target: &Target) -> &Qualifier {
-    match target {
-        Target::Named { qualifier, .. } | Target::Resolved { qualifier, .. } => qualifier,
     }
 }
 
@@ -246,15 +267,25 @@ impl Instance for ProcessInstance {
         }
     }
 
-    async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
+    // By hand what the macro would make of an `async fn`, whose future keeps its arguments twice.
+    fn invoke<'life0, 'async_trait>(
+        &'life0 self,
+        cx: Context,
+        invocation: Invocation,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
         let exact_log = invocation.log == LogType::Tail;
         let mut begun = self.running.begin(Call::Invoke, cx, exact_log);
         if let Some(exit) = self.running.exit() {
-            begun.ended = Ended::Failed;
-            return Err(self.running.crashed(begun.at, exit));
+            begun.fail();
+            let error = self.running.crashed(begun.at, exit);
+            return Box::pin(std::future::ready(Err(error)));
         }
         self.begin_probes();
-        self.answer(cx, begun, invocation).await
+        Box::pin(self.answer(cx, begun, invocation))
     }
 
     async fn log_tail(&self, request: RequestId, max: usize) -> Option<Bytes> {

@@ -186,6 +186,12 @@ pub(super) struct Begun {
     pub(super) ended: Ended,
 }
 
+impl Begun {
+    pub(super) fn fail(&mut self) {
+        self.ended = Ended::Failed;
+    }
+}
+
 impl Drop for Begun {
     fn drop(&mut self) {
         let running = &self.running;
