@@ -185,7 +185,6 @@ async fn instances_of_one(count: u32) -> Memory {
 
 /// Function `wait`, with one request at a time in an instance.
 fn deploy_for_one_request(platform: &Platform, handler: impl fc::Handler) {
-    platform.handle("wait", handler).expect("the function is taken");
     let spec = FunctionSpec {
         function_name: "wait".into(),
         runtime: "in-process".into(),
@@ -193,7 +192,8 @@ fn deploy_for_one_request(platform: &Platform, handler: impl fc::Handler) {
         timeout: 60,
         ..FunctionSpec::default()
     };
-    platform.deploy(&spec, fc::CodeRef::Registered).expect("the function is taken");
+    let code = fc::runtime::in_process::InProcessRuntime::code(handler);
+    platform.deploy(&spec, code).expect("the function is taken");
 }
 
 fn names(count: u32) -> Vec<String> {
