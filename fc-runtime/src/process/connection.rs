@@ -76,6 +76,7 @@ impl Connection {
     pub(super) async fn new(stream: TcpStream) -> std::io::Result<Box<Self>> {
         stream.set_nodelay(true)?;
         let (sender, driver) = Builder::new()
+            .writev(false)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .handshake(TokioIo::new(stream))

@@ -62,6 +62,7 @@ impl Protocols {
         let mut http1 = http1::Builder::new();
         http1
             .half_close(false)
+            .writev(false)
             // `Strict` times out heads, bodies and idleness with one timer a connection.
             .header_read_timeout(None)
             // No `max_headers`: hyper's own 100 is the scanner's too, and naming it costs two large
