@@ -125,13 +125,6 @@ impl Error {
         self.0.log_tail.as_ref()
     }
 
-    /// With `prefix: ` before the message: where it happened.
-    #[must_use]
-    pub fn at(mut self, prefix: impl fmt::Display) -> Self {
-        self.0.message = format!("{prefix}: {}", self.0.message).into();
-        self
-    }
-
     /// What happened.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
