@@ -4,6 +4,7 @@ mod chain;
 mod instance;
 mod line;
 mod pool;
+pub mod quota;
 mod running;
 mod slots;
 
