@@ -11,6 +11,7 @@ use fc_core::{
 };
 use fc_network::OpenNetwork;
 use fc_runtime::in_process::{Handler, InProcessRuntime};
+use fc_sched::core::quota::AccountQuota;
 use fc_sched::{Scheduler, SchedulerConfig, SchedulerPorts};
 use fc_trigger::{Gateway, GatewayConfig, GatewayPorts};
 
@@ -51,6 +52,7 @@ pub struct Platform {
 pub struct PlatformBuilder {
     account: Option<AccountId>,
     limits: Limits,
+    account_quota: Option<AccountQuota>,
     clock: Option<Arc<dyn Clock>>,
     network: Option<Arc<dyn Network>>,
     authorize: Option<Arc<dyn Authorize>>,
@@ -70,6 +72,14 @@ impl PlatformBuilder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What each account may hold and how fast it may grow (QUO-1, QUO-2); by default no quota. An
+    /// invocation that needs an instance beyond it is refused with `ResourceExhausted`.
+    #[must_use]
+    pub fn account_quota(mut self, quota: AccountQuota) -> Self {
+        self.account_quota = Some(quota);
         self
     }
 
@@ -129,7 +139,7 @@ impl PlatformBuilder {
         let functions = Functions::new(self.limits.clone(), capabilities);
         let functions = Arc::new(functions.with_auth_types(self.auth_types));
         let scheduler = Scheduler::new(
-            SchedulerConfig { limits: self.limits.clone() },
+            SchedulerConfig { limits: self.limits.clone(), account_quota: self.account_quota },
             SchedulerPorts {
                 catalog: functions.clone(),
                 runtimes,
@@ -168,6 +178,7 @@ impl Platform {
         PlatformBuilder {
             account: None,
             limits: Limits::default(),
+            account_quota: None,
             clock: None,
             network: None,
             authorize: None,

@@ -5,23 +5,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::{
-    Catalog, Clock, Context, Deadline, Error, FunctionVersion, Instant, Invocation, Invoke, Limits,
-    LogType, Network, Reply, RequestIds, Result, Runtime, Target,
+    AccountId, Catalog, Clock, Context, Deadline, Error, FunctionVersion, Instant, Invocation,
+    Invoke, Limits, LogType, Network, Reply, RequestIds, Result, Runtime, Target,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Gate;
 use crate::core::PoolUse;
+use crate::core::quota::{AccountQuota, AccountUse};
 use crate::reaper::Reaper;
 use crate::run;
-use crate::shell::{Acquired, Granted, PoolShell, Surroundings, Waiting};
+use crate::shell::{Accounts, Acquired, Granted, PoolShell, Surroundings, Waiting};
 
 /// What a scheduler is told once.
 #[derive(Clone, Debug, Default)]
 pub struct SchedulerConfig {
     /// The limits it enforces.
     pub limits: Limits,
+    /// What each account may hold and how fast it may grow; `None`: no quota of accounts.
+    pub account_quota: Option<AccountQuota>,
 }
 
 /// What a scheduler works with.
@@ -67,6 +70,7 @@ impl Scheduler {
             request_ids: ports.request_ids,
             limits: config.limits,
             gate: Gate::default(),
+            accounts: Accounts::new(config.account_quota),
             reaper: Arc::new(Reaper::default()),
             pools: papaya::HashMap::default(),
             pool_closed: tokio::sync::Notify::new(),
@@ -91,6 +95,11 @@ impl Scheduler {
     pub fn usage(&self, version: &FunctionVersion) -> PoolUse {
         let pool = self.around.pools.pin().get(&version.uid()).cloned();
         pool.map(|pool| pool.usage()).unwrap_or_default()
+    }
+
+    /// What an account holds now of its quota; nothing if accounts have none.
+    pub fn account_use(&self, account: AccountId) -> AccountUse {
+        self.around.accounts.used(account)
     }
 
     /// Takes nothing new, lets what runs finish, stops all instances; whatever is left at `by` is

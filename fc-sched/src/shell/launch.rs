@@ -9,8 +9,9 @@ use fc_core::{
     InstanceSpec, Instant, NetworkPolicy, Result,
 };
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 
-use super::{PoolShell, Running};
+use super::{PoolShell, QuotaPermit, Running};
 use crate::core::{InstanceKey, StopReason};
 
 /// What a runtime may take to stop an instance, before it is asked again.
@@ -23,11 +24,26 @@ const READY_GRACE: Duration = Duration::from_secs(1);
 const STOP_ATTEMPTS: u32 = 3;
 
 impl PoolShell {
-    pub(super) fn spawn_start(self: &Arc<Self>, key: InstanceKey) {
+    /// Starts an instance, or fails those it is for if their account may have no more (QUO-4).
+    pub(super) fn begin_start(self: &Arc<Self>, key: InstanceKey) {
+        let version = &self.version;
+        let (account, size) = (version.account(), version.resources());
+        match self.around.accounts.permit(account, size, self.now()) {
+            Ok(permit) => self.spawn_start(key, permit),
+            Err(exceeded) => {
+                tracing::info!(function = %version.name(), %account, %exceeded, "start refused");
+                let error = Error::from(exceeded);
+                self.update(Some(&error), |core| core.start_failed(key));
+            }
+        }
+    }
+
+    fn spawn_start(self: &Arc<Self>, key: InstanceKey, permit: QuotaPermit) {
         let pool = self.clone();
         self.around.tasks.spawn(async move {
             match unless_panicked(pool.start(key)).await {
                 Ok(running) => {
+                    *running.permit.lock() = Some(permit);
                     let running = Arc::new(running);
                     let now = pool.now();
                     pool.update(None, |core| core.ready(key, running.clone(), now));
@@ -38,6 +54,7 @@ impl PoolShell {
                     let _ = running.watch.set(watch.abort_handle());
                 }
                 Err(error) => {
+                    drop(permit);
                     tracing::warn!(function = %pool.version.name(), %error, "start failed");
                     pool.update(Some(&error), |core| core.start_failed(key));
                 }
@@ -72,7 +89,8 @@ impl PoolShell {
             Ok(instance) => {
                 let (born, watch) = (self.now(), OnceLock::new());
                 let initialized = born - begun;
-                Ok(Running { id, instance, attachment: attached, initialized, born, watch })
+                let permit = Mutex::new(None);
+                Ok(Running { id, instance, attachment: attached, permit, initialized, born, watch })
             }
             Err(error) => {
                 self.detach(attached).await;
@@ -158,6 +176,7 @@ impl PoolShell {
                 watch.abort();
             }
             pool.detach(running.attachment).await;
+            drop(running.permit.lock().take());
             pool.update(None, |core| core.gone(key));
         });
     }

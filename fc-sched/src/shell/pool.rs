@@ -230,7 +230,7 @@ impl PoolShell {
     fn perform(self: &Arc<Self>, effects: Effects, failure: Option<&Error>) {
         for effect in effects {
             match effect {
-                Effect::Start(key) => self.spawn_start(key),
+                Effect::Start(key) => self.begin_start(key),
                 Effect::Stop(key, running, reason) => self.spawn_stop(key, running, reason),
                 Effect::Grant(waiter, key, running) => {
                     // A waiter that left meanwhile drops the lease, which frees the slot.

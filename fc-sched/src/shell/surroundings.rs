@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::PoolShell;
+use super::{Accounts, PoolShell};
 use crate::admission::Gate;
 use crate::reaper::Reaper;
 
@@ -25,6 +25,7 @@ pub(crate) struct Surroundings {
     pub(crate) request_ids: Arc<RequestIds>,
     pub(crate) limits: Limits,
     pub(crate) gate: Gate,
+    pub(crate) accounts: Accounts,
     pub(crate) reaper: Arc<Reaper>,
     /// By the version's uid, which the catalog chooses: no caller can make keys collide.
     pub(crate) pools: HashMap<u64, Arc<PoolShell>, foldhash::fast::RandomState>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::*;
+use fc_sched::core::quota::{AccountQuota, AccountUse};
 use fc_sched::{Scheduler, SchedulerConfig, SchedulerPorts};
 use fc_testkit::{ScriptedRuntime, SimClock};
 use parking_lot::Mutex;
@@ -108,7 +109,10 @@ impl World {
         let catalog = Arc::new(TestCatalog::default());
         let network = Arc::new(TestNetwork::default());
         let scheduler = Scheduler::new(
-            SchedulerConfig { limits: limits.clone() },
+            SchedulerConfig {
+                limits: limits.clone(),
+                account_quota: Some(AccountQuota::function_compute()),
+            },
             SchedulerPorts {
                 catalog: catalog.clone(),
                 runtimes: vec![runtime.clone()],
@@ -242,6 +246,7 @@ impl World {
     }
 
     pub fn nothing_left(&self) {
+        assert_eq!(self.scheduler.account_use(account()), AccountUse::default(), "quota held");
         let witness = self.runtime.witness();
         assert_eq!((witness.live(), witness.running()), (0, 0), "I18: instances or requests left");
         assert!(self.network.0.lock().is_empty(), "I18: attachments left");

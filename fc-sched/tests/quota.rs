@@ -1,0 +1,55 @@
+//! Accounts' quotas, through the scheduler, in simulated time.
+
+mod support;
+
+use std::time::Duration;
+
+use fc_core::{ErrorKind, Retry};
+use support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// QUO-2, QUO-4: over all functions of an account, 300 instances at once; the 301st is refused with
+/// the time at which it will do, and then does; warm requests are not concerned.
+#[tokio::test]
+async fn quo_2_the_301st_instance_is_refused_and_five_come_each_second() {
+    let world = World::new(|runtime| runtime.run_time(100 * SECOND));
+    for name in ["f", "g"] {
+        world.deploy(name, |spec| spec.timeout = 200);
+    }
+    let mut calls: Vec<_> = (0..300).map(|n| world.call(["f", "g"][n % 2], "x")).collect();
+    world.settle().await;
+    assert_eq!(world.scheduler.account_use(account()).instances, 300);
+    let refused = world.err("f").await;
+    assert_eq!(refused.kind(), ErrorKind::ResourceExhausted);
+    assert_eq!(refused.retry(), Retry::After(Duration::from_millis(200)));
+    assert!(refused.message().contains("instances_burst: 1 more over 300 of 300"), "{refused}");
+    for _ in 0..3 {
+        world.pass(SECOND).await;
+        calls.extend((0..5).map(|_| world.call("g", "x")));
+        world.settle().await;
+        assert_eq!(world.err("g").await.kind(), ErrorKind::ResourceExhausted);
+    }
+    assert_eq!(world.runtime.witness().starts, 315);
+    world.pass(100 * SECOND).await;
+    for call in calls {
+        assert!(world.finish(call).await.is_ok());
+    }
+    world.pass(300 * SECOND).await;
+    assert_eq!(
+        world.scheduler.account_use(account()),
+        Default::default(),
+        "I18: all is given back"
+    );
+    world.end().await;
+}
+
+/// QUO-4, I18: a start that fails gives its share back.
+#[tokio::test]
+async fn quo_4_a_failed_start_holds_nothing() {
+    let world = World::new(|runtime| runtime.fail_start(1));
+    world.deploy("f", |_| {});
+    world.err("f").await;
+    assert_eq!(world.scheduler.account_use(account()), Default::default());
+    world.end().await;
+}
