@@ -106,6 +106,10 @@ impl Instance for Actor {
         Err(Error::new(ErrorKind::Unsupported, "an actor is never suspended"))
     }
 
+    async fn end_boost(&self, _: Context) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "an actor has whatever CPU there is"))
+    }
+
     async fn exited(&self) -> Exit {
         let mut exit = self.exit.clone();
         let told = exit.wait_for(Option::is_some).await;

@@ -12,7 +12,7 @@ use fc_core::{
 use fc_network::OpenNetwork;
 use fc_runtime::in_process::{Handler, InProcessRuntime};
 use fc_sched::core::quota::AccountQuota;
-use fc_sched::{Scheduler, SchedulerConfig, SchedulerPorts};
+use fc_sched::{DecisionSink, Node, Policies, Scheduler, SchedulerConfig, SchedulerPorts};
 use fc_trigger::{Gateway, GatewayConfig, GatewayPorts};
 
 /// The account of a platform that was told no other.
@@ -53,6 +53,8 @@ pub struct PlatformBuilder {
     account: Option<AccountId>,
     limits: Limits,
     account_quota: Option<AccountQuota>,
+    policies: Policies,
+    decisions: Option<Arc<dyn DecisionSink>>,
     clock: Option<Arc<dyn Clock>>,
     network: Option<Arc<dyn Network>>,
     authorize: Option<Arc<dyn Authorize>>,
@@ -80,6 +82,20 @@ impl PlatformBuilder {
     #[must_use]
     pub fn account_quota(mut self, quota: AccountQuota) -> Self {
         self.account_quota = Some(quota);
+        self
+    }
+
+    /// How instances are kept, placed and forecast; by default as the clouds document it.
+    #[must_use]
+    pub fn policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// Who is told of every scheduling decision (OBS-6); by default `tracing` alone.
+    #[must_use]
+    pub fn decisions(mut self, sink: Arc<dyn DecisionSink>) -> Self {
+        self.decisions = Some(sink);
         self
     }
 
@@ -139,15 +155,20 @@ impl PlatformBuilder {
         let functions = Functions::new(self.limits.clone(), capabilities);
         let functions = Arc::new(functions.with_auth_types(self.auth_types));
         let scheduler = Scheduler::new(
-            SchedulerConfig { limits: self.limits.clone(), account_quota: self.account_quota },
+            SchedulerConfig {
+                limits: self.limits.clone(),
+                account_quota: self.account_quota,
+                policies: self.policies,
+                decisions: self.decisions,
+            },
             SchedulerPorts {
                 catalog: functions.clone(),
-                runtimes,
+                nodes: vec![Node::local(runtimes)?],
                 network: self.network.unwrap_or_else(|| Arc::new(OpenNetwork::new())),
                 clock: clock.clone(),
                 request_ids: request_ids.clone(),
             },
-        );
+        )?;
         Ok(Platform {
             account,
             limits: self.limits,
@@ -179,6 +200,8 @@ impl Platform {
             account: None,
             limits: Limits::default(),
             account_quota: None,
+            policies: Policies::default(),
+            decisions: None,
             clock: None,
             network: None,
             authorize: None,

@@ -45,6 +45,12 @@ impl Rules {
                 format!("'{}' needs {kind:?}, this platform has {kinds:?}", version.runtime());
             return Err(Error::invalid("runtime", what));
         };
+        let pre_freeze = version.lifecycle().is_some_and(|hooks| hooks.pre_freeze.is_some());
+        let suspends = |runtime: &RuntimeCapabilities| runtime.kind == kind && runtime.suspend;
+        if pre_freeze && !self.runtimes.iter().any(suspends) {
+            let what = format!("no runtime of kind {kind:?} on this platform freezes instances");
+            return Err(Error::invalid("instance_lifecycle_config.pre_freeze", what));
+        }
         let asked = version.instance_concurrency();
         if asked > most {
             let field = "instance_concurrency";

@@ -54,7 +54,7 @@ pub use port::invoke::Invoke;
 pub use port::network::{Attachment, AttachmentId, Network, NetworkCapabilities, NetworkPolicy};
 pub use port::queue::Queue;
 pub use port::runtime::{
-    Enforcement, Exit, Hook, Instance, InstanceSpec, Isolation, Runtime, RuntimeCapabilities,
+    CpuBoost, Enforcement, Exit, Hook, Instance, InstanceSpec, Isolation, Runtime, RuntimeCapabilities,
     RuntimeKind,
 };
 pub use port::store::Store;

@@ -58,8 +58,15 @@ pub struct Limits {
     pub ready_ms_max: u64,
     /// Initializer, seconds (SCH-8).
     pub initializer_s_max: u32,
+    /// PreFreeze hook, seconds (SCH-7).
+    pub pre_freeze_s_max: u32,
     /// PreStop hook, seconds (SCH-7).
     pub pre_stop_s_max: u32,
+    /// How long a new instance has more CPU, seconds (QUO-5); 0: never. For runtimes that declare to
+    /// enforce CPU: without it, all is to be had anyway.
+    pub cpu_boost_s_max: u32,
+    /// How many times its CPU it has then, up to [`Limits::cpu_milli_max`]. Neither cloud says.
+    pub cpu_boost_factor: u32,
     /// On-demand instances of one function (SCH-10), unless the function says fewer.
     pub instances_per_function_max: u32,
     /// Requests that may wait for one function's capacity (SCH-9).
@@ -156,7 +163,10 @@ impl Limits {
             instance_life_s_max: 36 * 3_600,
             ready_ms_max: 120_000,
             initializer_s_max: 300,
+            pre_freeze_s_max: 90,
             pre_stop_s_max: 90,
+            cpu_boost_s_max: 20,
+            cpu_boost_factor: 2,
             instances_per_function_max: 300,
             waiting_per_function_max: 1_000,
             capacity_wait_ms_max: 10_000,

@@ -46,7 +46,7 @@ fn spec(version: Arc<FunctionVersion>) -> InstanceSpec {
         own_address: false,
         namespace: None,
     };
-    InstanceSpec { id: InstanceId::new("i").unwrap(), version, attachment }
+    InstanceSpec { id: InstanceId::new("i").unwrap(), version, attachment, boost: None }
 }
 
 async fn instance_of(handler: impl Handler) -> Arc<dyn Instance> {

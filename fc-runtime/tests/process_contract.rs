@@ -32,6 +32,7 @@ async fn run_2_an_event_is_post_invoke_and_only_its_body_comes_back() {
             spec.instance_lifecycle_config = Some(InstanceLifecycleConfig {
                 initializer: Some(HookConfig { handler: "init.it".into(), timeout: 9 }),
                 pre_stop: Some(HookConfig { handler: "stop.it".into(), timeout: 5 }),
+                ..Default::default()
             });
         });
         let runtime = runtime();
@@ -199,7 +200,11 @@ async fn run_2_hooks_are_called_where_they_are_configured() {
         let hooked = |spec: &mut fc_core::FunctionSpec| {
             let hook = || Some(HookConfig { handler: "h".into(), timeout: 3 });
             spec.instance_lifecycle_config =
-                Some(InstanceLifecycleConfig { initializer: hook(), pre_stop: hook() });
+                Some(InstanceLifecycleConfig {
+                    initializer: hook(),
+                    pre_stop: hook(),
+                    ..Default::default()
+                });
         };
         let function = Function::server().with(hooked);
         let instance = function.start(&runtime).await.unwrap();
@@ -417,7 +422,7 @@ async fn run_2_the_environment_is_the_documented_one() {
                 variables.insert("TZ".into(), "Asia/Shanghai".into());
                 spec.instance_lifecycle_config = Some(InstanceLifecycleConfig {
                     initializer: Some(HookConfig { handler: "i".into(), timeout: 4 }),
-                    pre_stop: None,
+                    ..Default::default()
                 });
             })
             .with_runtime_config(|config| config.args = vec!["--flag".into(), "a b".into()]);

@@ -320,7 +320,7 @@ async fn run_2_who_initializes_is_not_probed() {
             .with(|spec| {
                 spec.instance_lifecycle_config = Some(InstanceLifecycleConfig {
                     initializer: Some(HookConfig { handler: "i".into(), timeout: 9 }),
-                    pre_stop: None,
+                    ..Default::default()
                 });
                 spec.environment_variables.insert("SLOW_INITIALIZER".into(), "1.5".into());
                 spec.instance_concurrency = 10;

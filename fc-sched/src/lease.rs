@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fc_core::{BodyGuard, Ending, ErrorKind, Instant};
 
+use crate::concurrency::ExecutionPermit;
 use crate::core::{Release, SlotKey};
 use crate::shell::{PoolShell, Running};
 
@@ -17,15 +18,22 @@ pub(crate) struct SlotLease {
     key: SlotKey,
     running: Arc<Running>,
     how: Release,
+    /// The account's share of what may run at once (QUO-3), if that has a limit.
+    permit: Option<ExecutionPermit>,
 }
 
 impl SlotLease {
     pub(crate) fn new(pool: Arc<PoolShell>, key: SlotKey, running: Arc<Running>) -> Self {
-        Self { pool, key, running, how: Release::Reuse }
+        Self { pool, key, running, how: Release::Reuse, permit: None }
     }
 
     pub(crate) fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Holds the account's share of what may run at once for as long as the slot.
+    pub(crate) fn hold(&mut self, permit: Option<ExecutionPermit>) {
+        self.permit = permit;
     }
 
     /// Whether the instance still takes requests.

@@ -1,4 +1,4 @@
-//! Wakes pools whose instances may have idled for long enough.
+//! Wakes pools in which time has something to do.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,17 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shell::PoolShell;
 
-/// What a pool is looked at for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Look {
-    /// Instances that have idled for long enough.
-    Idle,
-    /// Requests that should have left.
-    Overdue,
-}
-
-/// One timer for all pools. A pool asks for one look of each kind at a time, and what dead pools have
-/// asked for is swept out, so the heap is bounded by the number of pools.
+/// One timer for all pools. A pool asks for a look that is earlier than the one it has
+/// asked for before, and what dead pools have asked for is swept out, so the heap is bounded by the
+/// number of pools and of looks that were overtaken.
 #[derive(Debug, Default)]
 pub(crate) struct Reaper {
     wakes: Mutex<BinaryHeap<Wake>>,
@@ -35,7 +27,6 @@ const SWEEP_MIN: usize = 64;
 struct Wake {
     at: Reverse<Instant>,
     pool: Weak<PoolShell>,
-    look: Look,
 }
 
 impl PartialEq for Wake {
@@ -60,7 +51,7 @@ impl Ord for Wake {
 
 impl Reaper {
     /// Looks at `pool` at `at`.
-    pub(crate) fn wake_at(&self, at: Instant, pool: &Arc<PoolShell>, look: Look) {
+    pub(crate) fn wake_at(&self, at: Instant, pool: &Arc<PoolShell>) {
         let mut wakes = self.wakes.lock();
         if wakes.len() >= SWEEP_MIN && wakes.len() == wakes.capacity() {
             // A dead pool's entry keeps its memory. What is left is at most as much as lives, and
@@ -68,7 +59,7 @@ impl Reaper {
             wakes.retain(|wake| wake.pool.strong_count() > 0);
         }
         let earliest = wakes.peek().is_none_or(|first| at < first.at.0);
-        wakes.push(Wake { at: Reverse(at), pool: Arc::downgrade(pool), look });
+        wakes.push(Wake { at: Reverse(at), pool: Arc::downgrade(pool) });
         drop(wakes);
         if earliest {
             self.earlier.notify_one();
@@ -87,7 +78,7 @@ impl Reaper {
             let now = clock.now();
             while let Some(due) = self.take_due(now) {
                 if let Some(pool) = due.pool.upgrade() {
-                    pool.look(due.look);
+                    pool.look(due.at.0);
                 }
             }
         }

@@ -32,6 +32,11 @@ pub(crate) fn settle(
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => {
             lease.fail(error.kind());
+            if lease.running().node.lost.is_cancelled() {
+                let message = "the node was lost while the function ran there";
+                let lost = Error::internal(message).with_retry(Retry::Never);
+                return Err(lost.with_source(error));
+            }
             // It has run, or may have: no class that promises the contrary gets out (I4).
             Err(match error.retry() {
                 Retry::Safe | Retry::After(_) => error.with_retry(Retry::Never),

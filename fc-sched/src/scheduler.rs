@@ -5,42 +5,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::{
-    AccountId, Catalog, Clock, Context, Deadline, Error, FunctionVersion, Instant, Invocation,
-    Invoke, Limits, LogType, Network, Reply, RequestIds, Result, Runtime, Target,
+    AccountId, Context, Deadline, Error, FunctionVersion, Instant, Invocation, Invoke, LogType,
+    Reply, Result, Target,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Gate;
-use crate::core::PoolUse;
-use crate::core::quota::{AccountQuota, AccountUse};
+use crate::concurrency::{ExecutionPermit, Executions};
+use crate::config::{SchedulerConfig, SchedulerPorts};
+use crate::core::placement::{Cluster, ClusterRules};
+use crate::core::quota::AccountUse;
+use crate::core::supply::{Supply, SupplyRules};
+use crate::core::{PoolUse, WaitsFor};
+use crate::decision::{Decision, Outcome};
 use crate::reaper::Reaper;
 use crate::run;
-use crate::shell::{Accounts, Acquired, Granted, PoolShell, Surroundings, Waiting};
-
-/// What a scheduler is told once.
-#[derive(Clone, Debug, Default)]
-pub struct SchedulerConfig {
-    /// The limits it enforces.
-    pub limits: Limits,
-    /// What each account may hold and how fast it may grow; `None`: no quota of accounts.
-    pub account_quota: Option<AccountQuota>,
-}
-
-/// What a scheduler works with.
-#[derive(Clone, Debug)]
-pub struct SchedulerPorts {
-    /// Which functions there are.
-    pub catalog: Arc<dyn Catalog>,
-    /// Where instances run: at most one of each kind is used, the first.
-    pub runtimes: Vec<Arc<dyn Runtime>>,
-    /// What gives them a network.
-    pub network: Arc<dyn Network>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Ids for instances and for work of the platform's own.
-    pub request_ids: Arc<RequestIds>,
-}
+use crate::scaling::Scaled;
+use crate::shell::{Acquired, Granted, NodeShell, PoolShell, Surroundings, Waiting};
 
 /// Takes an authorised invocation to an instance of its function, and its answer back.
 ///
@@ -52,25 +34,50 @@ pub struct SchedulerPorts {
 /// A tokio runtime around every call.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    around: Arc<Surroundings>,
+    pub(crate) around: Arc<Surroundings>,
 }
 
 impl Scheduler {
     /// A scheduler without instances.
     ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` or `Conflict` for nodes that do not go together, naming the field.
+    ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn new(config: SchedulerConfig, ports: SchedulerPorts) -> Self {
+    pub fn new(config: SchedulerConfig, ports: SchedulerPorts) -> Result<Self> {
+        let SchedulerConfig { limits, account_quota, policies, decisions } = config;
+        let clock = ports.clock;
+        let rules = ClusterRules { node_life: policies.node_life, ..ClusterRules::default() };
+        let mut cluster = match &policies.placement {
+            None => Cluster::new(rules)?,
+            Some(policy) => Cluster::with_policy(rules, policy.clone())?,
+        };
+        let nodes = papaya::HashMap::default();
+        for node in ports.nodes {
+            let key = cluster.add(node.spec.clone(), clock.now())?;
+            nodes.pin().insert(key, Arc::new(NodeShell::new(node)));
+        }
+        let supply = SupplyRules {
+            quota: account_quota,
+            wait_for_quota: policies.wait_for_quota,
+            evict: policies.evict,
+        };
         let around = Arc::new(Surroundings {
-            clock: ports.clock,
+            clock,
             catalog: ports.catalog,
             network: ports.network,
-            runtimes: ports.runtimes,
             request_ids: ports.request_ids,
-            limits: config.limits,
+            limits,
+            policies,
+            decisions,
             gate: Gate::default(),
-            accounts: Accounts::new(config.account_quota),
+            supply: parking_lot::Mutex::new(Supply::new(supply, cluster)),
+            nodes,
+            executions: Executions::new(account_quota.and_then(|quota| quota.concurrency)),
+            scaled: Scaled::default(),
             reaper: Arc::new(Reaper::default()),
             pools: papaya::HashMap::default(),
             pool_closed: tokio::sync::Notify::new(),
@@ -79,7 +86,8 @@ impl Scheduler {
         });
         let reaper = around.reaper.clone();
         around.tasks.spawn(reaper.run(around.clock.clone(), around.stop.clone()));
-        Self { around }
+        around.tasks.spawn(crate::scaling::run(around.clone()));
+        Ok(Self { around })
     }
 
     /// The version is no longer served: its idle instances stop now, its busy ones when their
@@ -99,7 +107,7 @@ impl Scheduler {
 
     /// What an account holds now of its quota; nothing if accounts have none.
     pub fn account_use(&self, account: AccountId) -> AccountUse {
-        self.around.accounts.used(account)
+        self.around.supply.lock().used(account)
     }
 
     /// Takes nothing new, lets what runs finish, stops all instances; whatever is left at `by` is
@@ -111,7 +119,7 @@ impl Scheduler {
     pub async fn shutdown(&self, by: Instant) {
         let around = &self.around;
         around.gate.close();
-        for pool in self.pools() {
+        for pool in around.all_pools() {
             pool.close();
         }
         let drained = async {
@@ -127,17 +135,13 @@ impl Scheduler {
         if around.clock.with_deadline(by, drained).await.is_err() {
             tracing::warn!("shutdown: the time is up, stopping instances under their requests");
             around.stop.cancel();
-            for pool in self.pools() {
+            for pool in around.all_pools() {
                 pool.abandon();
             }
         }
         around.stop.cancel();
         around.tasks.close();
         around.tasks.wait().await;
-    }
-
-    fn pools(&self) -> Vec<Arc<PoolShell>> {
-        self.around.pools.pin().values().cloned().collect()
     }
 
     fn resolve(&self, target: &Target) -> Result<Arc<FunctionVersion>> {
@@ -150,7 +154,7 @@ impl Scheduler {
     }
 
     /// The pool of `version`, and whether it was made just now.
-    fn route(&self, version: &Arc<FunctionVersion>) -> (Arc<PoolShell>, bool) {
+    pub(crate) fn route(&self, version: &Arc<FunctionVersion>) -> (Arc<PoolShell>, bool) {
         let pools = self.around.pools.pin();
         if let Some(pool) = pools.get(&version.uid()) {
             return (pool.clone(), false);
@@ -219,6 +223,64 @@ impl Scheduler {
     }
 }
 
+impl Scheduler {
+    /// A slot, a place in the line, or a refusal that is on record (OBS-6).
+    fn admit_and_acquire(
+        &self,
+        cx: Context,
+        version: &Arc<FunctionVersion>,
+        accepted: Instant,
+    ) -> Result<(Acquired, Option<ExecutionPermit>)> {
+        let admitted = || {
+            self.around.gate.admit()?;
+            let executions = self.around.executions.of(version.account());
+            let permit = executions.map(|of| ExecutionPermit::take(&of)).transpose()?;
+            Ok((self.acquire(version, accepted)?, permit))
+        };
+        admitted().map_err(|error| self.refused(cx, version, accepted, None, error))
+    }
+
+    fn refused(
+        &self,
+        cx: Context,
+        version: &FunctionVersion,
+        accepted: Instant,
+        waited_for: Option<WaitsFor>,
+        error: Error,
+    ) -> Error {
+        let waited = self.around.clock.now() - accepted;
+        let (request_id, outcome) = (cx.request_id, Outcome::Refused(&error));
+        self.record(&Decision { request_id, version, outcome, waited, waited_for });
+        error
+    }
+
+    fn record(&self, decision: &Decision<'_>) {
+        decision.trace();
+        if let Some(sink) = &self.around.decisions {
+            sink.decided(decision);
+        }
+    }
+
+    fn record_slot(
+        &self,
+        cx: Context,
+        version: &FunctionVersion,
+        granted: &Granted,
+        accepted: Instant,
+    ) {
+        let running = granted.lease.running();
+        let outcome = Outcome::Slot {
+            instance: running.id,
+            node: &running.node.id,
+            cold: granted.cold,
+            initialized: running.initialized,
+        };
+        let (request_id, waited_for) = (cx.request_id, granted.waited_for);
+        let waited = granted.at - accepted;
+        self.record(&Decision { request_id, version, outcome, waited, waited_for });
+    }
+}
+
 #[async_trait]
 impl Invoke for Scheduler {
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
@@ -227,15 +289,19 @@ impl Invoke for Scheduler {
         let tail = invocation.log == LogType::Tail;
 
         let version = self.resolve(&invocation.target)?;
-        around.gate.admit()?;
-        let (granted, invocation) = match self.acquire(&version, accepted)? {
+        let (acquired, permit) = self.admit_and_acquire(cx, &version, accepted)?;
+        let (granted, invocation) = match acquired {
             Acquired::Slot(lease) => (Granted::warm(lease, accepted), invocation),
             Acquired::Wait(waiting) => {
-                Box::pin(self.wait(cx, &version, waiting, invocation)).await?
+                let waits_for = Some(waiting.waits_for);
+                let waited = Box::pin(self.wait(cx, &version, waiting, invocation)).await;
+                waited.map_err(|error| self.refused(cx, &version, accepted, waits_for, error))?
             }
             Acquired::Closed => return Err(Error::internal("a closed pool was given")),
         };
-        let Granted { mut lease, cold, at: began } = granted;
+        self.record_slot(cx, &version, &granted, accepted);
+        let Granted { mut lease, cold, at: began, .. } = granted;
+        lease.hold(permit);
 
         let by = run::deadline(cx, &version, began);
         let cx = cx.with_deadline(Deadline::at(by));

@@ -112,7 +112,7 @@ async fn i_28_a_shutdown_keeps_its_deadline() {
     world.deploy("hooked", |spec| {
         let hook = Some(HookConfig { handler: "h".into(), timeout: 90 });
         spec.instance_lifecycle_config =
-            Some(InstanceLifecycleConfig { initializer: None, pre_stop: hook });
+            Some(InstanceLifecycleConfig { pre_stop: hook, ..Default::default() });
     });
     world.deploy("unread", |spec| spec.timeout = 600);
     world.deploy("hanging", |_| {});

@@ -5,7 +5,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fc_core::Instant;
+use fc_core::{Instant, Isolation, NodeId, RuntimeKind};
+use fc_sched::core::placement::{
+    Capacity, Cluster, ClusterRules, NodeKey, NodeSpec, RuntimeSet, Tenancy, Zone,
+};
 use fc_sched::core::{
     Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, Refusal, Release, SlotKey, StopReason,
     WaiterKey,
@@ -38,6 +41,7 @@ struct Instance {
 struct Model {
     rules: PoolRules,
     pool: Pool<InstanceKey, usize>,
+    node: NodeKey,
     now: Instant,
     instances: Vec<Instance>,
     line: Vec<(usize, WaiterKey)>,
@@ -86,6 +90,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
+fn a_node() -> NodeKey {
+    let spec = NodeSpec {
+        id: NodeId::new("n").unwrap(),
+        capacity: Capacity::Unlimited,
+        zone: Zone::new("z").unwrap(),
+        tenancy: Tenancy::Shared,
+        isolation: Isolation::None,
+        runtimes: RuntimeSet::of(RuntimeKind::InProcess),
+        owner: None,
+        accounts_trust_each_other: true,
+    };
+    Cluster::new(ClusterRules::default()).unwrap().add(spec, Instant::ORIGIN).unwrap()
+}
+
 impl Model {
     fn new(concurrency: u32, instance_max: u32, waiting_max: u32) -> Self {
         let rules = PoolRules {
@@ -95,10 +113,13 @@ impl Model {
             idle: IDLE,
             life: LIFE,
             overdue: OVERDUE,
+            freeze: None,
+            boost: Duration::ZERO,
         };
         Self {
             rules,
             pool: Pool::new(rules),
+            node: a_node(),
             now: Instant::ORIGIN + Duration::from_secs(1),
             instances: Vec::new(),
             line: Vec::new(),
@@ -172,15 +193,39 @@ impl Model {
             let old = now - instance.born >= LIFE;
             let idle = expiring && now - instance.idle_since >= IDLE;
             assert!(old || idle || closing, "I19: released too early");
-            assert_eq!(reason, StopReason::Retired);
+            assert_eq!(reason, StopReason::Retired { frozen: false });
         }
         instance.stage = Stage::Stopping;
     }
 
     fn effects(&mut self, starts_fail: Option<u32>, expiring: bool) {
         let mut failures = starts_fail.unwrap_or(0);
-        for effect in self.pool.take_effects() {
+        let mut effects = self.pool.take_effects();
+        while !effects.is_empty() {
+            if self.perform(effects, &mut failures, expiring) {
+                // Whatever is wanted is to be had.
+                while self.pool.told() > 0 {
+                    self.pool.grant(self.node, self.now).expect("it is wanted");
+                }
+            }
+            effects = self.pool.take_effects();
+        }
+    }
+
+    /// Whether instances are wanted.
+    fn perform(
+        &mut self,
+        effects: Vec<Effect<InstanceKey, usize>>,
+        failures: &mut u32,
+        expiring: bool,
+    ) -> bool {
+        let mut wants = false;
+        for effect in effects {
             match effect {
+                Effect::Want => wants = true,
+                Effect::Freeze(..) | Effect::Thaw(..) | Effect::EndBoost(..) => {
+                    panic!("nothing is frozen or boosted here")
+                }
                 Effect::Start(key) => {
                     let needed = self.line.len() as u32 > self.starting() * self.rules.concurrency;
                     assert!(needed || self.owed > 0, "SCH-2: started without need");
@@ -203,8 +248,8 @@ impl Model {
                     self.grant(slot);
                 }
                 Effect::Fail(waiter) => {
-                    assert!(failures > 0, "a waiter failed without a failed start");
-                    failures -= 1;
+                    assert!(*failures > 0, "a waiter failed without a failed start");
+                    *failures -= 1;
                     let (first, _) = self.line.remove(0);
                     assert_eq!(first, waiter);
                 }
@@ -214,6 +259,7 @@ impl Model {
                 }
             }
         }
+        wants
     }
 
     fn step(&mut self, step: &Step) {
@@ -270,10 +316,7 @@ impl Model {
             }
             Step::Wait(seconds) => {
                 self.now = self.now + Duration::from_secs(seconds);
-                let next = self.pool.expire(self.now);
-                self.effects(None, true);
-                self.check_expiry(next);
-                self.expel();
+                self.look();
             }
             Step::Close => {
                 self.closing = true;
@@ -295,7 +338,7 @@ impl Model {
                 self.effects(None, false);
                 self.grant(slot);
             }
-            Acquire::Wait(key) => {
+            Acquire::Wait(key, _) => {
                 assert_eq!(best, None, "SCH-2: waits while a slot is free");
                 self.next_waiter += 1;
                 self.line.push((waiter, key));
@@ -305,6 +348,7 @@ impl Model {
                 match refusal {
                     Refusal::Closed => assert!(self.closed),
                     Refusal::Disabled => assert_eq!(self.rules.instance_max, 0),
+                    Refusal::OnDemandDisabled => panic!("nothing is provisioned here"),
                     Refusal::LineFull(limit) => {
                         assert_eq!(
                             (self.line.len() as u32, limit),
@@ -317,8 +361,9 @@ impl Model {
         }
     }
 
-    /// INV-7: nobody holds a slot past his time; who lost it cannot give it back again.
-    fn expel(&mut self) {
+    /// INV-7: nobody holds a slot past his time; who lost it cannot give it back again. What has
+    /// idled for long enough goes at the same look.
+    fn look(&mut self) {
         let now = self.now;
         let (late, kept): (Vec<_>, Vec<_>) = self.running.iter().partition(|(_, due)| *due <= now);
         self.running = kept;
@@ -327,9 +372,13 @@ impl Model {
             instance.busy -= 1;
             (instance.idle_since, instance.stage) = (now, Stage::Draining);
         }
-        let next = self.pool.expel_overdue(now);
-        assert_eq!(next, self.running.iter().map(|(_, due)| *due).min());
-        self.effects(None, false);
+        self.pool.look(now);
+        self.effects(None, true);
+        let next = self.pool.next_look();
+        assert!(next > now, "what was due was done");
+        let first_due = self.running.iter().map(|(_, due)| *due).min();
+        assert!(first_due.is_none_or(|due| next <= due));
+        self.check_expiry(next);
         for (slot, _) in late {
             self.pool.release(slot, Release::Reuse, now);
             self.effects(None, false);
@@ -362,11 +411,11 @@ impl Model {
     }
 
     /// I19: nothing that is due stays, and the next look is no later than the next due time.
-    fn check_expiry(&self, next: Option<Instant>) {
+    fn check_expiry(&self, next: Instant) {
         let idle = |instance: &&Instance| instance.stage == Stage::Serving && instance.busy == 0;
         for instance in self.instances.iter().filter(idle) {
             assert!(self.now - instance.idle_since < IDLE, "an idle instance was kept");
-            assert!(next.is_some_and(|next| next <= instance.idle_since + IDLE));
+            assert!(next <= instance.idle_since + IDLE);
         }
     }
 

@@ -390,7 +390,11 @@ async fn sch_8_hooks_run_once_and_in_order() {
     world.deploy("f", |spec| {
         let hook = Some(HookConfig { handler: "h".into(), timeout: 3 });
         spec.instance_lifecycle_config =
-            Some(InstanceLifecycleConfig { initializer: hook.clone(), pre_stop: hook });
+            Some(InstanceLifecycleConfig {
+                    initializer: hook.clone(),
+                    pre_stop: hook,
+                    ..Default::default()
+                });
         spec.instance_concurrency = 10;
     });
     let calls: Vec<_> = (0..5).map(|_| world.call("f", "x")).collect();
@@ -415,7 +419,7 @@ async fn sch_8_a_failed_initializer_fails_its_invocation() {
     let initializer = |spec: &mut fc_core::FunctionSpec| {
         let hook = Some(HookConfig { handler: "h".into(), timeout: 3 });
         spec.instance_lifecycle_config =
-            Some(InstanceLifecycleConfig { initializer: hook, pre_stop: None });
+            Some(InstanceLifecycleConfig { initializer: hook, ..Default::default() });
     };
     world.deploy("f", initializer);
     assert_eq!(world.err("f").await.kind(), ErrorKind::InitializationError);

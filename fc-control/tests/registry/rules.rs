@@ -33,7 +33,7 @@ fn full(name: &str) -> FunctionSpec {
         custom_runtime_config: Some(CustomRuntimeConfig { port: 1, ..Default::default() }),
         instance_lifecycle_config: Some(InstanceLifecycleConfig {
             initializer: Some(HookConfig::default()),
-            pre_stop: None,
+            ..Default::default()
         }),
         http_trigger: Some(HttpTriggerSpec {
             methods: vec!["GET".into(), "HEAD".into()],

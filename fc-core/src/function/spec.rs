@@ -141,6 +141,8 @@ impl Default for HealthCheckConfig {
 pub struct InstanceLifecycleConfig {
     /// Runs once, before the first request.
     pub initializer: Option<HookConfig>,
+    /// Runs before each freeze, where the runtime can freeze (FC 2's `preFreeze`).
+    pub pre_freeze: Option<HookConfig>,
     /// Runs before the instance is stopped.
     pub pre_stop: Option<HookConfig>,
 }

@@ -173,6 +173,7 @@ impl FunctionSpec {
         };
         let path = |name: &str| format!("instance_lifecycle_config.{name}");
         hook(&path("initializer"), &config.initializer, limits.initializer_s_max)?;
+        hook(&path("pre_freeze"), &config.pre_freeze, limits.pre_freeze_s_max)?;
         hook(&path("pre_stop"), &config.pre_stop, limits.pre_stop_s_max)
     }
 
@@ -350,7 +351,7 @@ mod tests {
         let hooks = |initializer, pre_stop| {
             move |spec: &mut FunctionSpec| {
                 spec.instance_lifecycle_config =
-                    Some(super::super::InstanceLifecycleConfig { initializer, pre_stop });
+                    Some(super::super::InstanceLifecycleConfig { initializer, pre_stop, ..Default::default() });
             }
         };
         assert_eq!(fc(hooks(hook(300), hook(90))), Ok(()));

@@ -70,6 +70,15 @@ pub struct RuntimeCapabilities {
     pub enforces: Enforcement,
 }
 
+/// More CPU for an instance that comes up (QUO-5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CpuBoost {
+    /// Its share meanwhile, thousandths of a vCPU.
+    pub cpu_milli: u32,
+    /// For how long, from the start's beginning. Until [`Instance::end_boost`], which comes then.
+    pub lasts: std::time::Duration,
+}
+
 /// What an instance is started from.
 #[derive(Clone, Debug)]
 pub struct InstanceSpec {
@@ -79,6 +88,9 @@ pub struct InstanceSpec {
     pub version: Arc<FunctionVersion>,
     /// Its network identity.
     pub attachment: Attachment,
+    /// Its CPU until [`Instance::end_boost`]; `None`: its version's from the start. Only a runtime
+    /// that [enforces](Enforcement::cpu) CPU is given one.
+    pub boost: Option<CpuBoost>,
 }
 
 /// A moment of an instance's life at which the function's code is called (`alibaba-fc.md` 4.2).
@@ -196,6 +208,14 @@ pub trait Instance: Debug + Send + Sync + 'static {
     ///
     /// `Unsupported` if the capability is not declared.
     async fn resume(&self, cx: Context) -> Result<()>;
+
+    /// Holds the instance to its version's CPU from now on. Called once, if it was started with a
+    /// [`CpuBoost`].
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the runtime does not enforce CPU.
+    async fn end_boost(&self, cx: Context) -> Result<()>;
 
     /// Waits for the instance's end, whoever brings it about. Each call gives the same answer.
     ///

@@ -185,6 +185,10 @@ impl Instance for InProcessInstance {
         Err(Error::new(ErrorKind::Unsupported, "the in-process runtime cannot resume"))
     }
 
+    async fn end_boost(&self, _: Context) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "the in-process runtime does not enforce CPU"))
+    }
+
     async fn exited(&self) -> Exit {
         self.life.over().await
     }

@@ -300,6 +300,10 @@ impl Instance for ProcessInstance {
         Err(unsupported())
     }
 
+    async fn end_boost(&self, _: Context) -> Result<()> {
+        Err(unsupported())
+    }
+
     async fn exited(&self) -> Exit {
         self.running.exited().await
     }

@@ -133,6 +133,7 @@ pub fn instance_spec(version: Arc<FunctionVersion>) -> InstanceSpec {
             own_address: false,
             namespace: None,
         },
+        boost: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use fc_core::Instant;
 
+use super::placement::NodeKey;
+
 /// Where in its life an instance is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
@@ -9,8 +11,16 @@ pub enum Phase {
     Creating,
     /// Its initializer runs.
     Initializing,
-    /// It takes requests: idle, or busy with some.
-    Serving,
+    /// It takes requests, and runs none.
+    Idle,
+    /// It runs requests, and takes more up to its concurrency.
+    Busy,
+    /// Its PreFreeze hook runs, then its CPU is taken away.
+    Freezing,
+    /// It has no CPU.
+    Frozen,
+    /// It gets its CPU back.
+    Thawing,
     /// It takes no more requests; those that run go on.
     Draining,
     /// It is being stopped.
@@ -24,46 +34,103 @@ impl Phase {
     ///
     /// ```
     /// use fc_sched::core::Phase;
-    /// assert!(Phase::Serving.may_become(Phase::Draining));
-    /// assert!(!Phase::Draining.may_become(Phase::Serving));
+    /// assert!(Phase::Busy.may_become(Phase::Draining));
+    /// assert!(!Phase::Busy.may_become(Phase::Freezing), "I16: a busy instance is never frozen");
+    /// assert!(!Phase::Frozen.may_become(Phase::Busy), "I16: nor does a frozen one get a request");
+    /// assert!(!Phase::Draining.may_become(Phase::Idle));
     /// ```
     pub const fn may_become(self, next: Self) -> bool {
-        use Phase::{Creating, Draining, Gone, Initializing, Serving, Stopping};
+        use Phase::{
+            Busy, Creating, Draining, Freezing, Frozen, Gone, Idle, Initializing, Stopping, Thawing,
+        };
         matches!(
             (self, next),
             (Creating, Initializing | Gone)
-                | (Initializing, Serving | Gone)
-                | (Serving, Draining)
+                | (Initializing, Idle | Gone)
+                | (Idle, Busy | Freezing | Draining)
+                | (Busy, Idle | Draining)
+                | (Freezing, Frozen | Draining)
+                | (Frozen, Thawing | Draining)
+                | (Thawing, Idle | Draining)
                 | (Draining, Stopping)
                 | (Stopping, Gone)
         )
     }
+
+    /// Whether it takes requests.
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Idle | Self::Busy)
+    }
+
+    /// Whether it does not serve yet.
+    pub const fn starts(self) -> bool {
+        matches!(self, Self::Creating | Self::Initializing)
+    }
+
+    /// Whether it will take no request any more.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Draining | Self::Stopping | Self::Gone)
+    }
+}
+
+/// Which promise an instance was started for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Class {
+    /// Kept whatever its idleness, and preferred (SCH-4).
+    Provisioned,
+    /// Started when needed, released when idle (SCH-3).
+    OnDemand,
 }
 
 /// What the pool knows of one instance.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceState {
     phase: Phase,
+    class: Class,
+    failed: bool,
+    /// It goes as soon as what happens to it now has happened.
+    pub(super) retiring: bool,
+    /// It is to be thawed as soon as it is frozen.
+    pub(super) wanted: bool,
+    /// Its node is emptied: it goes when another has taken its place (NOD-5).
+    pub(super) leaving: bool,
+    node: NodeKey,
     busy: u32,
-    /// When it began to serve.
+    /// When it was created, until it serves; then when it began to.
     born: Instant,
     /// When its last request ended.
     idle_since: Instant,
-    failed: bool,
 }
 
 impl InstanceState {
-    pub(super) const CREATING: Self = Self {
-        phase: Phase::Creating,
-        busy: 0,
-        born: Instant::ORIGIN,
-        idle_since: Instant::ORIGIN,
-        failed: false,
-    };
+    pub(super) const fn creating(class: Class, node: NodeKey, now: Instant) -> Self {
+        Self {
+            phase: Phase::Creating,
+            class,
+            failed: false,
+            retiring: false,
+            wanted: false,
+            leaving: false,
+            node,
+            busy: 0,
+            born: now,
+            idle_since: now,
+        }
+    }
 
     /// Where in its life it is.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Which promise it is there for.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Where it runs.
+    pub fn node(&self) -> NodeKey {
+        self.node
     }
 
     /// How many requests it runs.
@@ -71,7 +138,7 @@ impl InstanceState {
         self.busy
     }
 
-    /// When it began to serve.
+    /// When it began to serve; before that, when it was created.
     pub fn born(&self) -> Instant {
         self.born
     }
@@ -86,8 +153,17 @@ impl InstanceState {
         self.failed
     }
 
+    /// Whether it counts for what the function should have: it is not on its way out.
+    pub(super) fn is_useful(&self) -> bool {
+        !self.leaving && !self.retiring && !self.phase.is_over()
+    }
+
     pub(super) fn mark_failed(&mut self) {
         self.failed = true;
+    }
+
+    pub(super) fn set_class(&mut self, class: Class) {
+        self.class = class;
     }
 
     /// Moves on to `next`.
@@ -98,20 +174,25 @@ impl InstanceState {
     pub(super) fn enter(&mut self, next: Phase) {
         assert!(self.phase.may_become(next), "{:?} may not become {next:?}", self.phase);
         debug_assert!(
-            self.busy == 0 || !matches!(next, Phase::Stopping | Phase::Gone),
-            "an instance that runs a request is not stopped"
+            self.busy == 0 || matches!(next, Phase::Busy | Phase::Draining),
+            "an instance that runs a request is neither frozen nor stopped"
         );
         self.phase = next;
     }
 
-    pub(super) fn begin_serving(&mut self, now: Instant) {
-        self.enter(Phase::Serving);
+    /// It serves from now on; gives what its start and its initializer took.
+    pub(super) fn begin_serving(&mut self, now: Instant) -> std::time::Duration {
+        self.enter(Phase::Idle);
+        let took = now - self.born;
         self.born = now;
         self.idle_since = now;
+        took
     }
 
     pub(super) fn add_request(&mut self) {
-        debug_assert_eq!(self.phase, Phase::Serving);
+        if self.busy == 0 {
+            self.enter(Phase::Busy);
+        }
         self.busy += 1;
     }
 
@@ -119,5 +200,8 @@ impl InstanceState {
         debug_assert!(self.busy > 0, "more requests ended than began");
         self.busy = self.busy.saturating_sub(1);
         self.idle_since = now;
+        if self.busy == 0 && self.phase == Phase::Busy {
+            self.enter(Phase::Idle);
+        }
     }
 }

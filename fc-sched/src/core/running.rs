@@ -28,11 +28,12 @@ pub(super) struct Running {
     entries: Vec<Entry>,
     free: Vec<u32>,
     order: Chain,
+    len: u32,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), order: Chain::EMPTY }
+        Self { entries: Vec::new(), free: Vec::new(), order: Chain::EMPTY, len: 0 }
     }
 }
 
@@ -43,6 +44,11 @@ impl Links for [Entry] {
 }
 
 impl Running {
+    /// How many hold a slot.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
     pub(super) fn begin(&mut self, instance: InstanceKey, due: Instant) -> RequestKey {
         let index = self.free.pop().unwrap_or_else(|| {
             let (link, instance) = (Link::ALONE, None);
@@ -52,6 +58,7 @@ impl Running {
         self.entries.push_back(&mut self.order, index);
         let entry = &mut self.entries[index as usize];
         (entry.instance, entry.due) = (Some(instance), due);
+        self.len += 1;
         RequestKey { index, generation: entry.generation }
     }
 
@@ -65,6 +72,7 @@ impl Running {
         entry.generation = entry.generation.wrapping_add(1);
         self.entries.unlink(&mut self.order, key.index);
         self.free.push(key.index);
+        self.len -= 1;
         Some(instance)
     }
 

@@ -1,13 +1,20 @@
-//! The asynchronous shell: carries out what a pool's core decides, and reports what happened.
+//! The asynchronous shell: carries out what the cores decide, and reports what happened.
 
-mod accounts;
-mod launch;
+mod freeze;
+mod node;
 mod pool;
+mod share;
+mod start;
+mod stop;
 mod surroundings;
+mod waiting;
 
-pub(crate) use accounts::{Accounts, QuotaPermit};
-pub(crate) use pool::{Acquired, Granted, PoolShell, Waiting};
+pub use node::Node;
+pub(crate) use node::NodeShell;
+pub(crate) use pool::{Acquired, Granted, PoolShell};
+pub(crate) use share::Share;
 pub(crate) use surroundings::Surroundings;
+pub(crate) use waiting::Waiting;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,9 +28,10 @@ use tokio::task::AbortHandle;
 pub(crate) struct Running {
     pub(crate) id: InstanceId,
     pub(crate) instance: Arc<dyn Instance>,
+    pub(crate) node: Arc<NodeShell>,
     attachment: AttachmentId,
-    /// Until it is stopped: a request that outlives its instance holds no quota.
-    permit: Mutex<Option<QuotaPermit>>,
+    /// Until it is stopped: a request that outlives its instance holds no quota and no room.
+    share: Mutex<Option<Share>>,
     /// What its start and its initializer took (SCH-8).
     pub(crate) initialized: Duration,
     /// When it began to serve.

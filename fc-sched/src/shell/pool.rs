@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fc_core::{Context, Error, ErrorKind, FunctionVersion, Instant, Result, Retry};
+use fc_core::{Context, Error, ErrorKind, FunctionVersion, Instant, Result};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Running, Surroundings};
+use super::{NodeShell, Running, Surroundings, Waiting};
+use crate::core::placement::NodeKey;
+use crate::core::supply::Profile;
 use crate::core::{
-    Acquire, Effect, InstanceKey, Phase, Pool, PoolRules, PoolUse, Refusal, Release, SlotKey,
-    WaiterKey,
+    Acquire, Effect, InstanceKey, Keeper, Pool, PoolRules, PoolUse, Refusal, Release, SlotKey,
+    WaitsFor,
 };
 use crate::lease::SlotLease;
-use crate::reaper::Look;
 
 pub(super) type Waiter = oneshot::Sender<Result<SlotLease>>;
-pub(super) type Core = Pool<Arc<Running>, Waiter>;
+pub(crate) type Core = Pool<Arc<Running>, Waiter>;
 pub(super) type Effects = Vec<Effect<Arc<Running>, Waiter>>;
 
 /// A slot, and how it came.
@@ -27,12 +28,14 @@ pub(crate) struct Granted {
     pub(crate) at: Instant,
     /// Whether the request waited for an instance to start.
     pub(crate) cold: bool,
+    /// What it waited for, if it waited.
+    pub(crate) waited_for: Option<WaitsFor>,
 }
 
 impl Granted {
     /// A slot that was free.
     pub(crate) fn warm(lease: SlotLease, at: Instant) -> Self {
-        Self { lease, at, cold: false }
+        Self { lease, at, cold: false, waited_for: None }
     }
 }
 
@@ -46,36 +49,37 @@ pub(crate) enum Acquired {
     Closed,
 }
 
-/// A place in the line. Dropping it leaves the line.
-pub(crate) struct Waiting {
-    pool: Arc<PoolShell>,
-    key: WaiterKey,
-    grant: oneshot::Receiver<Result<SlotLease>>,
-    since: Instant,
-}
-
 /// What a request's own deadline has before its slot is taken: by then the caller who still listens
 /// knows of the time-out (I17: an instance that timed out is dead within a second).
 const OVERDUE_GRACE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct PoolShell {
-    pub(super) version: Arc<FunctionVersion>,
+    pub(crate) version: Arc<FunctionVersion>,
     pub(super) around: Arc<Surroundings>,
     state: Mutex<State>,
-    prepared: tokio::sync::OnceCell<()>,
+    prepared: Mutex<Prepared>,
 }
+
+/// By node: several starts wait for one preparation.
+type Prepared = Vec<(NodeKey, Arc<tokio::sync::OnceCell<()>>)>;
 
 #[derive(Debug)]
 struct State {
     core: Core,
-    /// Which looks the reaper was asked for, by [`Look`].
-    armed: [bool; 2],
+    /// The next look that the reaper was asked for.
+    armed: Instant,
 }
 
 impl PoolShell {
     pub(crate) fn new(version: Arc<FunctionVersion>, around: Arc<Surroundings>) -> Arc<Self> {
         let limits = &around.limits;
+        let suspends = |node: &Arc<NodeShell>| {
+            let runtime = node.runtime(version.runtime().kind());
+            runtime.is_ok_and(|runtime| runtime.capabilities().suspend)
+        };
+        // One that cannot be frozen would end as it is tried: all must be able to.
+        let freezes = around.nodes.pin().values().all(suspends);
         let rules = PoolRules {
             concurrency: version.instance_concurrency(),
             instance_max: version.instance_max(),
@@ -83,9 +87,18 @@ impl PoolShell {
             idle: version.idle_timeout(),
             life: Duration::from_secs(limits.instance_life_s_max.into()),
             overdue: version.timeout() + OVERDUE_GRACE,
+            freeze: around.policies.freeze_after.filter(|_| freezes),
+            boost: Duration::from_secs(limits.cpu_boost_s_max.into()),
         };
-        let state = Mutex::new(State { core: Pool::new(rules), armed: [false; 2] });
-        Arc::new(Self { version, around, state, prepared: tokio::sync::OnceCell::new() })
+        let core = match &around.policies.keep_alive {
+            None => Pool::new(rules),
+            Some(policy) => {
+                let (size, idle) = (version.resources(), version.idle_timeout());
+                Pool::with_keeper(rules, Keeper::new(policy.begin(), size, idle, rules.concurrency))
+            }
+        };
+        let state = Mutex::new(State { core, armed: Instant::MAX });
+        Arc::new(Self { version, around, state, prepared: Mutex::default() })
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -98,7 +111,7 @@ impl PoolShell {
 
     pub(crate) fn is_serving(&self, key: InstanceKey) -> bool {
         let state = self.state.lock().core.slots().state(key);
-        state.is_some_and(|state| state.phase() == Phase::Serving)
+        state.is_some_and(|state| state.phase().serves())
     }
 
     /// What becomes of an instance whose request was cancelled (INV-8): with one request at a time
@@ -112,6 +125,21 @@ impl PoolShell {
         }
     }
 
+    /// What the supply is told of this pool's instances.
+    pub(crate) fn profile(&self) -> Profile {
+        let version = &self.version;
+        let needs = self.around.policies.needs.as_ref();
+        let needs = needs.map(|needs| needs.of(version)).unwrap_or_default();
+        Profile {
+            account: version.account(),
+            function: version.name().clone(),
+            size: version.resources(),
+            runtime: version.runtime().kind(),
+            isolation: needs.isolation,
+            tenancy: needs.tenancy,
+        }
+    }
+
     /// A slot, or a place in the line.
     ///
     /// # Errors
@@ -119,26 +147,22 @@ impl PoolShell {
     /// `ResourceExhausted` if the line is full or the function may have no instance.
     pub(crate) fn acquire(self: &Arc<Self>, now: Instant) -> Result<Acquired> {
         let mut receiver = None;
-        let mut state = self.state.lock();
-        let acquired = state.core.acquire(now, || {
-            let (sender, grant) = oneshot::channel();
-            receiver = Some(grant);
-            sender
+        let (acquired, effects) = self.change(|core| {
+            core.acquire(now, || {
+                let (sender, grant) = oneshot::channel();
+                receiver = Some(grant);
+                sender
+            })
         });
-        let effects = state.core.take_effects();
-        self.arm(&mut state);
-        drop(state);
-        if !effects.is_empty() {
-            self.perform(effects, None);
-        }
-        match (acquired, receiver) {
+        // First, so that a panic on the way gives the slot, or the place in the line, back.
+        let acquired = match (acquired, receiver) {
             (Acquire::Slot(key, running), _) => {
                 Ok(Acquired::Slot(SlotLease::new(self.clone(), key, running)))
             }
-            (Acquire::Wait(key), Some(grant)) => {
-                Ok(Acquired::Wait(Waiting { pool: self.clone(), key, grant, since: now }))
+            (Acquire::Wait(key, waits_for), Some(grant)) => {
+                Ok(Acquired::Wait(Waiting::new(self.clone(), key, grant, waits_for, now)))
             }
-            (Acquire::Refused(Refusal::Closed), _) | (Acquire::Wait(_), None) => {
+            (Acquire::Refused(Refusal::Closed), _) | (Acquire::Wait(..), None) => {
                 Ok(Acquired::Closed)
             }
             (Acquire::Refused(Refusal::LineFull(limit)), _) => Err(self.exhausted(format!(
@@ -147,10 +171,18 @@ impl PoolShell {
             (Acquire::Refused(Refusal::Disabled), _) => {
                 Err(self.exhausted("instance_max is 0, which stops invocation"))
             }
+            (Acquire::Refused(Refusal::OnDemandDisabled), _) => Err(self.exhausted(
+                "on-demand instances are disabled (on_demand_disabled) and the target of \
+                 provisioned ones is 0",
+            )),
+        };
+        if !effects.is_empty() {
+            self.perform(effects, None);
         }
+        acquired
     }
 
-    fn exhausted(&self, what: impl std::fmt::Display) -> Error {
+    pub(super) fn exhausted(&self, what: impl std::fmt::Display) -> Error {
         let message = format!("function '{}': {what}", self.version.name());
         Error::new(ErrorKind::ResourceExhausted, message)
     }
@@ -160,21 +192,17 @@ impl PoolShell {
         self.update(None, |core| core.release(key, how, now));
     }
 
-    /// Looks for what is due, and asks for the next look.
-    pub(crate) fn look(self: &Arc<Self>, for_what: Look) {
+    /// Does what is due, if the look at `due` was not overtaken by an earlier one.
+    pub(crate) fn look(self: &Arc<Self>, due: Instant) {
         let now = self.now();
-        let mut state = self.state.lock();
-        let next = match for_what {
-            Look::Idle => state.core.expire(now),
-            Look::Overdue => state.core.expel_overdue(now),
-        };
-        state.armed[for_what as usize] = next.is_some();
-        let effects = state.core.take_effects();
-        drop(state);
-        if let Some(at) = next {
-            self.around.reaper.wake_at(at, self, for_what);
+        {
+            let mut state = self.state.lock();
+            if state.armed != due {
+                return;
+            }
+            state.armed = Instant::MAX;
         }
-        self.perform(effects, None);
+        self.update(None, |core| core.look(now));
     }
 
     /// The version is no longer served.
@@ -190,47 +218,52 @@ impl PoolShell {
     }
 
     /// Changes the core, then does what follows. `failure` is what waiters fail with.
-    pub(super) fn update(
+    pub(crate) fn update(
         self: &Arc<Self>,
         failure: Option<&Error>,
         change: impl FnOnce(&mut Core),
     ) {
-        let mut state = self.state.lock();
-        change(&mut state.core);
-        let usage = state.core.usage();
-        if usage.instances == 0 && usage.waiting == 0 {
-            state.core.close_if_unused();
-        }
-        let effects = state.core.take_effects();
-        self.arm(&mut state);
-        drop(state);
+        let ((), effects) = self.change(|core| {
+            change(core);
+            let usage = core.usage();
+            if usage.instances == 0 && usage.waiting == 0 {
+                core.close_if_unused();
+            }
+        });
         if !effects.is_empty() {
             self.perform(effects, failure);
         }
     }
 
-    /// Asks the reaper for the looks that are not asked for already.
-    fn arm(self: &Arc<Self>, state: &mut State) {
-        let [idle, overdue] = &mut state.armed;
-        if !*idle && state.core.slots().serving() > 0 {
-            *idle = true;
-            let at = self.now() + self.version.idle_timeout();
-            self.around.reaper.wake_at(at, self, Look::Idle);
+    /// Changes the core; what follows is the caller's to perform.
+    pub(super) fn change<R>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Core) -> R,
+    ) -> (R, Effects) {
+        let mut state = self.state.lock();
+        let result = change(&mut state.core);
+        let effects = state.core.take_effects();
+        let next = state.core.next_look();
+        if next < state.armed {
+            state.armed = next;
+            self.around.reaper.wake_at(next, self);
         }
-        if !*overdue && let Some(at) = state.core.first_overdue() {
-            *overdue = true;
-            self.around.reaper.wake_at(at, self, Look::Overdue);
-        }
+        (result, effects)
     }
 
-    pub(super) fn with_core(&self, change: impl FnOnce(&mut Core)) {
-        change(&mut self.state.lock().core);
+    pub(crate) fn with_core<R>(&self, change: impl FnOnce(&mut Core) -> R) -> R {
+        change(&mut self.state.lock().core)
     }
 
-    fn perform(self: &Arc<Self>, effects: Effects, failure: Option<&Error>) {
+    pub(super) fn perform(self: &Arc<Self>, effects: Effects, failure: Option<&Error>) {
+        let mut wants = false;
         for effect in effects {
             match effect {
-                Effect::Start(key) => self.begin_start(key),
+                Effect::Want => wants = true,
+                Effect::Start(key) => self.spawn_start(key),
+                Effect::Freeze(key, running) => self.spawn_freeze(key, running),
+                Effect::Thaw(key, running) => self.spawn_thaw(key, running),
+                Effect::EndBoost(_, running) => self.spawn_end_boost(running),
                 Effect::Stop(key, running, reason) => self.spawn_stop(key, running, reason),
                 Effect::Grant(waiter, key, running) => {
                     // A waiter that left meanwhile drops the lease, which frees the slot.
@@ -246,6 +279,11 @@ impl PoolShell {
                 Effect::Closed => self.forget(),
             }
         }
+        if wants {
+            let (uid, profile) = (self.version.uid(), self.profile());
+            self.around
+                .with_supply(|supply, pools, now| supply.settle(uid, &profile, pools, now));
+        }
     }
 
     fn forget(self: &Arc<Self>) {
@@ -255,61 +293,21 @@ impl PoolShell {
         self.around.pool_closed.notify_waiters();
     }
 
-    /// Makes the version startable, once per pool.
-    pub(super) async fn prepare(&self, cx: Context) -> Result<()> {
-        let runtime = self.around.runtime(self.version.runtime().kind())?;
-        self.prepared.get_or_try_init(|| runtime.prepare(cx, &self.version)).await?;
-        Ok(())
-    }
-}
-
-impl Waiting {
-    /// Waits for a slot until `deadline`, but for capacity that nobody is starting only for the
-    /// limit's time (SCH-9).
-    ///
-    /// # Errors
-    ///
-    /// `ResourceExhausted` when the wait is over; the error of a start that failed.
-    pub(crate) async fn granted(mut self, deadline: Instant) -> Result<Granted> {
-        let around = self.pool.around.clone();
-        let pause = Duration::from_millis(around.limits.capacity_wait_ms_max);
-        let mut until = (self.since + pause).min(deadline);
-        loop {
-            let granted = around.clock.with_deadline(until, &mut self.grant).await;
-            let Err(_) = granted else {
-                let lost = || Error::internal("the pool was dropped under a waiting request");
-                let lease = granted.ok().and_then(|granted| granted.ok()).ok_or_else(lost)??;
-                let cold = lease.running().born >= self.since;
-                return Ok(Granted { lease, cold, at: around.clock.now() });
-            };
-            let now = around.clock.now();
-            if now >= deadline || self.pool.usage().starting == 0 {
-                return Err(self.too_late(now));
+    /// Makes the version startable, once per node.
+    pub(super) async fn prepare(&self, cx: Context, key: NodeKey, node: &NodeShell) -> Result<()> {
+        let runtime = node.runtime(self.version.runtime().kind())?;
+        let prepared = {
+            let mut prepared = self.prepared.lock();
+            match prepared.iter().find(|(node, _)| *node == key) {
+                Some((_, once)) => once.clone(),
+                None => {
+                    let once = Arc::default();
+                    prepared.push((key, Arc::clone(&once)));
+                    once
+                }
             }
-            until = (now + pause).min(deadline);
-        }
-    }
-
-    fn too_late(&self, now: Instant) -> Error {
-        let usage = self.pool.usage();
-        let waited = (now - self.since).as_millis();
-        self.pool
-            .exhausted(format!(
-                "waited {waited} ms for an instance: {} of at most {} (instance_max) exist, {} \
-                 requests wait",
-                usage.instances,
-                self.pool.version.instance_max(),
-                usage.waiting
-            ))
-            .with_retry(Retry::After(Duration::from_secs(1)))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.pool.update(None, |core| {
-            core.leave(self.key);
-        });
-        // A grant that was sent meanwhile is in the channel, and frees its slot as it is dropped.
+        };
+        prepared.get_or_try_init(|| runtime.prepare(cx, &self.version)).await?;
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fc_core::*;
 use fc_sched::core::quota::{AccountQuota, AccountUse};
-use fc_sched::{Scheduler, SchedulerConfig, SchedulerPorts};
+use fc_sched::{Node, Policies, Scheduler, SchedulerConfig, SchedulerPorts};
 use fc_testkit::{ScriptedRuntime, SimClock};
 use parking_lot::Mutex;
 
@@ -104,23 +104,40 @@ impl World {
         limits: Limits,
         script: impl FnOnce(ScriptedRuntime) -> ScriptedRuntime,
     ) -> Self {
+        Self::with_config(
+            SchedulerConfig {
+                limits,
+                account_quota: Some(AccountQuota::function_compute()),
+                policies: Policies { freeze_after: None, ..Policies::default() },
+                decisions: None,
+            },
+            script,
+            |runtime| vec![Node::local(vec![runtime]).unwrap()],
+        )
+    }
+
+    /// A world of these nodes.
+    pub fn with_config(
+        config: SchedulerConfig,
+        script: impl FnOnce(ScriptedRuntime) -> ScriptedRuntime,
+        nodes: impl FnOnce(Arc<ScriptedRuntime>) -> Vec<Node>,
+    ) -> Self {
+        let limits = config.limits.clone();
         let clock = Arc::new(SimClock::new(Timestamp::from_unix_millis(1_700_000_000_000)));
         let runtime = Arc::new(script(ScriptedRuntime::new(clock.clone())));
         let catalog = Arc::new(TestCatalog::default());
         let network = Arc::new(TestNetwork::default());
         let scheduler = Scheduler::new(
-            SchedulerConfig {
-                limits: limits.clone(),
-                account_quota: Some(AccountQuota::function_compute()),
-            },
+            config,
             SchedulerPorts {
                 catalog: catalog.clone(),
-                runtimes: vec![runtime.clone()],
+                nodes: nodes(runtime.clone()),
                 network: network.clone(),
                 clock: clock.clone(),
                 request_ids: Arc::new(RequestIds::with_prefix(2)),
             },
-        );
+        )
+        .unwrap();
         let ids = RequestIds::with_prefix(1);
         Self { clock, runtime, catalog, network, scheduler, limits, ids }
     }

@@ -351,6 +351,10 @@ impl Instance for BrokenInstance {
         self.good.resume(cx).await
     }
 
+    async fn end_boost(&self, cx: Context) -> Result<()> {
+        self.good.end_boost(cx).await
+    }
+
     async fn exited(&self) -> Exit {
         let beside_another = self.waiting.fetch_add(1, Ordering::SeqCst) > 0;
         let waits = Waits(&self.waiting);

@@ -33,6 +33,7 @@ pub(super) struct ScriptedInstance {
     ledger: Arc<Mutex<Ledger>>,
     streaming: bool,
     suspend: bool,
+    enforces_cpu: bool,
     initializer_fails: bool,
     initialized: AtomicBool,
     exit: watch::Sender<Option<Exit>>,
@@ -59,6 +60,7 @@ impl ScriptedInstance {
             ledger: runtime.ledger.clone(),
             streaming: runtime.capabilities.streaming,
             suspend: runtime.capabilities.suspend,
+            enforces_cpu: runtime.capabilities.enforces.cpu,
             initializer_fails,
             initialized: AtomicBool::new(false),
             exit: watch::Sender::new(None),
@@ -203,6 +205,15 @@ impl Instance for ScriptedInstance {
 
     async fn resume(&self, _: Context) -> Result<()> {
         self.suspending(Event::Resumed)
+    }
+
+    async fn end_boost(&self, _: Context) -> Result<()> {
+        if !self.enforces_cpu {
+            let what = "CPU: not enforced by this runtime";
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+        self.ledger.lock().happened(self.spec.id, Event::BoostEnded);
+        Ok(())
     }
 
     async fn exited(&self) -> Exit {

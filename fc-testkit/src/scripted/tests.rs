@@ -46,6 +46,7 @@ fn spec(id: &str, version: &Arc<FunctionVersion>) -> InstanceSpec {
             own_address: false,
             namespace: None,
         },
+        boost: None,
     }
 }
 

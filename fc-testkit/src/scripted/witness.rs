@@ -96,6 +96,8 @@ pub enum Event {
     Suspended,
     /// It got its CPU back.
     Resumed,
+    /// It has no more CPU than its version from now on.
+    BoostEnded,
     /// It died by itself.
     Crashed,
     /// It was stopped.

@@ -1,8 +1,8 @@
 //! One account's instances, vCPU and memory.
 
-use fc_core::{Instant, Resources};
+use fc_core::{FunctionName, Instant, Resources};
 
-use super::{Exceeded, Growth, Quota};
+use super::{Exceeded, Growth, Quota, Shares};
 
 /// One pooled quantity: how much in all, how much at once, how much more a minute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,10 @@ pub struct AccountQuota {
     pub cpu_milli: PooledQuota,
     /// Memory, MB.
     pub memory_mb: PooledQuota,
+    /// Requests that run at once (QUO-3).
+    pub concurrency: Option<u32>,
+    /// How much of [`AccountQuota::concurrency`] may be provisioned instances, percent.
+    pub provisioned_percent_max: u32,
 }
 
 impl AccountQuota {
@@ -34,13 +38,16 @@ impl AccountQuota {
             instances: PooledQuota { max: None, burst: 300, per_minute: 300 },
             cpu_milli: PooledQuota { max: Some(600_000), burst: 300_000, per_minute: 360_000 },
             memory_mb: PooledQuota { max: Some(1200 * GB), burst: 600 * GB, per_minute: 720 * GB },
+            concurrency: None,
+            provisioned_percent_max: 90,
         }
     }
 
-    /// Huawei Cloud FunctionGraph: at most 1000 instances a tenant (QUO-2), else as the other.
+    /// Huawei Cloud FunctionGraph: at most 1000 instances a tenant (QUO-2), 100 requests at once
+    /// (QUO-3), else as the other.
     pub const fn function_graph() -> Self {
         let instances = PooledQuota { max: Some(1000), burst: 300, per_minute: 300 };
-        Self { instances, ..Self::function_compute() }
+        Self { instances, concurrency: Some(100), ..Self::function_compute() }
     }
 }
 
@@ -58,18 +65,18 @@ pub struct AccountUse {
 /// One account's use and growth, judged in constant time and exactly (QUO-4, I15).
 ///
 /// ```
-/// use fc_core::{Instant, Resources};
+/// use fc_core::{FunctionName, Instant, Resources};
 /// use fc_sched::core::quota::{AccountLedger, AccountQuota};
 ///
-/// let now = Instant::from_nanos(0);
+/// let (now, f) = (Instant::from_nanos(0), FunctionName::new("f")?);
 /// let mut account = AccountLedger::new(AccountQuota::function_compute(), now);
 /// let small = Resources { cpu_milli: 350, memory_mb: 512, disk_mb: 512 };
 /// for _ in 0..300 {
-///     account.take(small, now)?;
+///     account.take(&f, small, now)?;
 /// }
-/// let refused = account.take(small, now).unwrap_err();
+/// let refused = account.take(&f, small, now).unwrap_err();
 /// assert_eq!(refused.to_string(), "account quota instances_burst: 1 more over 300 of 300");
-/// # Ok::<(), fc_sched::core::quota::Exceeded>(())
+/// # Ok::<(), fc_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct AccountLedger {
@@ -78,19 +85,19 @@ pub struct AccountLedger {
     instances: Growth,
     cpu_milli: Growth,
     memory_mb: Growth,
+    shares: Shares,
 }
 
 impl AccountLedger {
     /// An account without instances.
-    pub const fn new(quota: AccountQuota, now: Instant) -> Self {
-        const fn growth(quota: PooledQuota, now: Instant) -> Growth {
-            Growth::new(quota.burst, quota.per_minute, now)
-        }
+    pub fn new(quota: AccountQuota, now: Instant) -> Self {
+        let growth = |quota: PooledQuota| Growth::new(quota.burst, quota.per_minute, now);
         Self {
-            used: AccountUse { instances: 0, cpu_milli: 0, memory_mb: 0 },
-            instances: growth(quota.instances, now),
-            cpu_milli: growth(quota.cpu_milli, now),
-            memory_mb: growth(quota.memory_mb, now),
+            used: AccountUse::default(),
+            instances: growth(quota.instances),
+            cpu_milli: growth(quota.cpu_milli),
+            memory_mb: growth(quota.memory_mb),
+            shares: Shares::default(),
             quota,
         }
     }
@@ -100,16 +107,32 @@ impl AccountLedger {
         self.used
     }
 
-    /// Takes one instance of this size: from all quotas, or from none.
+    /// Its quota.
+    pub const fn quota(&self) -> &AccountQuota {
+        &self.quota
+    }
+
+    /// What each function may hold of it.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// Takes one instance of this size for `function`: from all quotas, or from none.
     ///
     /// # Errors
     ///
     /// The first quota that does not allow it; totals are named before growth, since time does not
     /// help them.
-    pub fn take(&mut self, size: Resources, now: Instant) -> Result<(), Exceeded> {
+    pub fn take(
+        &mut self,
+        function: &FunctionName,
+        size: Resources,
+        now: Instant,
+    ) -> Result<(), Exceeded> {
         let asked = [1, u64::from(size.cpu_milli), u64::from(size.memory_mb)];
         let used = [self.used.instances, self.used.cpu_milli, self.used.memory_mb];
         let max = [self.quota.instances.max, self.quota.cpu_milli.max, self.quota.memory_mb.max];
+        self.shares.check(function, self.used.instances, self.quota.instances.max)?;
         let totals = [Quota::Instances, Quota::Cpu, Quota::Memory];
         for (((quota, limit), used), asked) in totals.into_iter().zip(max).zip(used).zip(asked) {
             if let Some(limit) = limit
@@ -132,16 +155,26 @@ impl AccountLedger {
         self.used.instances += asked[0];
         self.used.cpu_milli += asked[1];
         self.used.memory_mb += asked[2];
+        self.shares.taken(function);
         Ok(())
     }
 
     /// Gives back an instance that was taken. Growth that it used stays used.
-    pub fn give(&mut self, size: Resources) {
+    pub fn give(&mut self, function: &FunctionName, size: Resources) {
         debug_assert!(self.used.instances > 0, "more instances given back than taken");
         let used = &mut self.used;
         used.instances = used.instances.saturating_sub(1);
         used.cpu_milli = used.cpu_milli.saturating_sub(size.cpu_milli.into());
         used.memory_mb = used.memory_mb.saturating_sub(size.memory_mb.into());
+        self.shares.given(function);
+    }
+
+    /// Gives back an instance that was never started: its growth is there again as well.
+    pub fn untake(&mut self, function: &FunctionName, size: Resources, now: Instant) {
+        self.give(function, size);
+        self.instances.put_back(1, now);
+        self.cpu_milli.put_back(size.cpu_milli.into(), now);
+        self.memory_mb.put_back(size.memory_mb.into(), now);
     }
 
     /// Other quotas from now on. What is held over a lowered one stays, and nothing is added until
@@ -151,6 +184,40 @@ impl AccountLedger {
         self.cpu_milli.set(quota.cpu_milli.burst, quota.cpu_milli.per_minute, now);
         self.memory_mb.set(quota.memory_mb.burst, quota.memory_mb.per_minute, now);
         self.quota = quota;
+    }
+
+    /// Reserves so many instances for `function`, which may have no more than these; `None`: it
+    /// shares what others leave (QUO-3, `reservedConcurrency` in `alibaba-fc.md` 4.8).
+    ///
+    /// # Errors
+    ///
+    /// `Quota::Reserved`: all reservations together are over the account's total. Nothing changes.
+    pub fn reserve(
+        &mut self,
+        function: &FunctionName,
+        instances: Option<u32>,
+    ) -> Result<(), Exceeded> {
+        self.shares.reserve(function, instances, self.quota.instances.max)
+    }
+
+    /// Notes that `function` wants so many provisioned instances.
+    ///
+    /// # Errors
+    ///
+    /// `Quota::Provisioned`: all functions together are over the share of the account's concurrent
+    /// executions that may be provisioned (QUO-3: 90 % for FunctionGraph). Nothing changes.
+    pub fn provision(&mut self, function: &FunctionName, instances: u32) -> Result<(), Exceeded> {
+        let percent = u64::from(self.quota.provisioned_percent_max);
+        let limit = self.quota.concurrency.map(|limit| u64::from(limit) * percent / 100);
+        self.shares.provision(function, instances, limit)
+    }
+
+    /// Whether an account that nothing is known of is just like this one.
+    pub fn is_unused(&self, now: Instant) -> bool {
+        let whole = |growth: &Growth| growth.available(now) == growth.burst();
+        self.used == AccountUse::default()
+            && self.shares.is_empty()
+            && [self.instances, self.cpu_milli, self.memory_mb].iter().all(whole)
     }
 }
 
@@ -166,15 +233,19 @@ mod tests {
     const START: Instant = Instant::from_nanos(0);
     const SMALL: Resources = Resources { cpu_milli: 50, memory_mb: 128, disk_mb: 512 };
 
+    fn f() -> FunctionName {
+        FunctionName::new("f").unwrap()
+    }
+
     fn granted(account: &mut AccountLedger, size: Resources, now: Instant) -> usize {
-        std::iter::from_fn(|| account.take(size, now).ok()).count()
+        std::iter::from_fn(|| account.take(&f(), size, now).ok()).count()
     }
 
     #[test]
     fn quo_2_300_at_once_the_301st_refused_then_5_a_second() {
         let mut account = AccountLedger::new(AccountQuota::function_compute(), START);
         assert_eq!(granted(&mut account, SMALL, START), 300);
-        let refused = account.take(SMALL, START).unwrap_err();
+        let refused = account.take(&f(), SMALL, START).unwrap_err();
         assert_eq!((refused.quota, refused.limit, refused.used), (Quota::InstanceGrowth, 300, 300));
         assert_eq!(refused.retry_after, Some(Duration::from_millis(200)));
         for second in 1..=120 {
@@ -182,7 +253,7 @@ mod tests {
             assert_eq!(granted(&mut account, SMALL, now), 5, "in second {second}");
         }
         // Nothing adds up above the burst, and what is given back does not come sooner again.
-        (0..600).for_each(|_| account.give(SMALL));
+        (0..600).for_each(|_| account.give(&f(), SMALL));
         assert_eq!(granted(&mut account, SMALL, START + Duration::from_secs(120)), 0);
         assert_eq!(granted(&mut account, SMALL, START + Duration::from_secs(3_600)), 300);
     }
@@ -192,13 +263,13 @@ mod tests {
         let size = Resources { cpu_milli: 2_000, memory_mb: 4_096, disk_mb: 512 };
         let mut account = AccountLedger::new(AccountQuota::function_compute(), START);
         assert_eq!(granted(&mut account, size, START), 150);
-        assert_eq!(account.take(size, START).unwrap_err().quota, Quota::CpuGrowth);
+        assert_eq!(account.take(&f(), size, START).unwrap_err().quota, Quota::CpuGrowth);
         for second in 1..=50 {
             let now = START + Duration::from_secs(second);
             assert_eq!(granted(&mut account, size, now), 3, "in second {second}");
         }
         assert_eq!(account.used().cpu_milli, 600_000);
-        let refused = account.take(size, START + Duration::from_secs(600)).unwrap_err();
+        let refused = account.take(&f(), size, START + Duration::from_secs(600)).unwrap_err();
         let expected = Exceeded {
             quota: Quota::Cpu,
             limit: 600_000,
@@ -214,12 +285,12 @@ mod tests {
         let size = Resources { cpu_milli: 1_000, memory_mb: 4_096, disk_mb: 512 };
         let mut account = AccountLedger::new(AccountQuota::function_compute(), START);
         assert_eq!(granted(&mut account, size, START), 150);
-        assert_eq!(account.take(size, START).unwrap_err().quota, Quota::MemoryGrowth);
+        assert_eq!(account.take(&f(), size, START).unwrap_err().quota, Quota::MemoryGrowth);
         for second in 1..=50 {
             let now = START + Duration::from_secs(second);
             assert_eq!(granted(&mut account, size, now), 3, "in second {second}");
         }
-        let full = account.take(size, START + Duration::from_secs(600)).unwrap_err();
+        let full = account.take(&f(), size, START + Duration::from_secs(600)).unwrap_err();
         assert_eq!(full.quota, Quota::Memory);
     }
 
@@ -227,7 +298,7 @@ mod tests {
     fn quo_4_a_refusal_says_which_limit_use_and_when() {
         let mut account = AccountLedger::new(AccountQuota::function_compute(), START);
         granted(&mut account, SMALL, START);
-        let error = Error::from(account.take(SMALL, START).unwrap_err());
+        let error = Error::from(account.take(&f(), SMALL, START).unwrap_err());
         assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
         assert_eq!(error.retry(), Retry::After(Duration::from_millis(200)));
         assert_eq!(error.message(), "account quota instances_burst: 1 more over 300 of 300");
@@ -236,13 +307,13 @@ mod tests {
     #[test]
     fn quo_4_a_lowered_quota_holds_at_once_and_a_raised_one_too() {
         let mut account = AccountLedger::new(AccountQuota::function_graph(), START);
-        (0..10).for_each(|_| assert!(account.take(SMALL, START).is_ok()));
+        (0..10).for_each(|_| assert!(account.take(&f(), SMALL, START).is_ok()));
         let mut quota = AccountQuota::function_graph();
         quota.instances.max = Some(5);
         account.set_quota(quota, START);
-        let refused = account.take(SMALL, START).unwrap_err();
+        let refused = account.take(&f(), SMALL, START).unwrap_err();
         assert_eq!((refused.quota, refused.limit, refused.used), (Quota::Instances, 5, 10));
-        (0..6).for_each(|_| account.give(SMALL));
+        (0..6).for_each(|_| account.give(&f(), SMALL));
         assert_eq!(granted(&mut account, SMALL, START), 1);
         quota.instances.max = Some(7);
         account.set_quota(quota, START);
@@ -269,10 +340,10 @@ mod tests {
                         let cpu: u32 = held.iter().map(|size| size.cpu_milli).sum();
                         let limit = quota.instances.max.unwrap_or(u64::MAX);
                         let fits = (held.len() as u64) < limit && cpu + cpu_milli <= 4_000;
-                        prop_assert_eq!(account.take(size, START).is_ok(), fits);
+                        prop_assert_eq!(account.take(&f(), size, START).is_ok(), fits);
                         if fits { held.push(size); }
                     }
-                    1 if !held.is_empty() => account.give(held.swap_remove(pick % held.len())),
+                    1 if !held.is_empty() => account.give(&f(), held.swap_remove(pick % held.len())),
                     1 => {}
                     _ => {
                         quota.instances.max = Some(number);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fc_core::{Error, ErrorKind, Retry};
+use fc_core::{Error, ErrorKind, Resources, Retry};
 
 /// A quota of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,6 +20,14 @@ pub enum Quota {
     Memory,
     /// New memory in a time, MB.
     MemoryGrowth,
+    /// Instances that are not reserved for other functions (QUO-3).
+    Unreserved,
+    /// Instances of a function that has a reservation, or reservations of all functions (QUO-3).
+    Reserved,
+    /// Requests at once (QUO-3).
+    Concurrency,
+    /// Provisioned instances of all functions (QUO-3).
+    Provisioned,
 }
 
 impl Quota {
@@ -32,6 +40,29 @@ impl Quota {
             Self::CpuGrowth => "cpu_milli_burst",
             Self::Memory => "memory_mb_max",
             Self::MemoryGrowth => "memory_mb_burst",
+            Self::Unreserved => "unreserved_instances_max",
+            Self::Reserved => "reserved_instances_max",
+            Self::Concurrency => "concurrency_max",
+            Self::Provisioned => "provisioned_instances_max",
+        }
+    }
+
+    /// Whether it is about what is held, so that giving something back helps.
+    pub const fn is_total(self) -> bool {
+        matches!(self, Self::Instances | Self::Cpu | Self::Memory | Self::Unreserved)
+    }
+
+    /// Whether it stands in the way of all functions of the account alike.
+    pub const fn is_of_account(self) -> bool {
+        matches!(self, Self::Instances | Self::InstanceGrowth)
+    }
+
+    /// What one instance of this size takes of it.
+    pub const fn of(self, size: Resources) -> u64 {
+        match self {
+            Self::Cpu | Self::CpuGrowth => size.cpu_milli as u64,
+            Self::Memory | Self::MemoryGrowth => size.memory_mb as u64,
+            _ => 1,
         }
     }
 }

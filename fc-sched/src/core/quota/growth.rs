@@ -64,6 +64,13 @@ impl Growth {
         Ok(())
     }
 
+    /// Gives back units that were taken and not used, up to the burst.
+    pub fn put_back(&mut self, units: u64, now: Instant) {
+        let credit = self.credit_at(now).saturating_add(u128::from(units) * CREDIT_A_UNIT);
+        self.credit = credit.min(u128::from(self.burst) * CREDIT_A_UNIT);
+        self.seen = self.seen.max(now);
+    }
+
     /// From `now` on by other numbers. What was grown by the old ones stays, up to the new burst; a
     /// higher burst is not there at once, it grows.
     pub fn set(&mut self, burst: u64, per_minute: u64, now: Instant) {

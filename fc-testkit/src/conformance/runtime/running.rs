@@ -98,6 +98,7 @@ pub(super) fn spec(fixture: &Subject, version: &Arc<FunctionVersion>) -> Instanc
         id: InstanceId::from_request(context().request_id),
         version: version.clone(),
         attachment: fixture.attachment(),
+        boost: None,
     }
 }
 

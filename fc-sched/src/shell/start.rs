@@ -1,49 +1,49 @@
-//! Starting and stopping instances.
+//! Starting instances.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fc_core::{
-    Attachment, Context, Deadline, Error, ErrorKind, Exit, Hook, Instance, InstanceId,
+    Attachment, Context, CpuBoost, Deadline, Error, ErrorKind, Exit, Hook, Instance, InstanceId,
     InstanceSpec, Instant, NetworkPolicy, Result,
 };
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 
-use super::{PoolShell, QuotaPermit, Running};
-use crate::core::{InstanceKey, StopReason};
-
-/// What a runtime may take to stop an instance, before it is asked again.
-const STOP_MAX: Duration = Duration::from_secs(10);
+use super::{NodeShell, PoolShell, Running, Share};
+use crate::core::InstanceKey;
+use crate::core::placement::NodeKey;
 
 /// What a runtime has to say that an instance was not ready in time.
 const READY_GRACE: Duration = Duration::from_secs(1);
 
-/// How often it is asked.
-const STOP_ATTEMPTS: u32 = 3;
+/// Why a start gave nothing.
+enum NoStart {
+    /// It failed: those it was for are told.
+    Failed(Error),
+    /// Its node is gone: those it was for wait for another.
+    NodeLost,
+}
+
+impl From<Error> for NoStart {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl PoolShell {
-    /// Starts an instance, or fails those it is for if their account may have no more (QUO-4).
-    pub(super) fn begin_start(self: &Arc<Self>, key: InstanceKey) {
-        let version = &self.version;
-        let (account, size) = (version.account(), version.resources());
-        match self.around.accounts.permit(account, size, self.now()) {
-            Ok(permit) => self.spawn_start(key, permit),
-            Err(exceeded) => {
-                tracing::info!(function = %version.name(), %account, %exceeded, "start refused");
-                let error = Error::from(exceeded);
-                self.update(Some(&error), |core| core.start_failed(key));
-            }
-        }
-    }
-
-    fn spawn_start(self: &Arc<Self>, key: InstanceKey, permit: QuotaPermit) {
+    /// Starts the instance that the core has just created.
+    pub(super) fn spawn_start(self: &Arc<Self>, key: InstanceKey) {
+        let Some(state) = self.with_core(|core| core.slots().state(key)) else {
+            return;
+        };
+        let share = Share::new(self, key, state.node());
         let pool = self.clone();
         self.around.tasks.spawn(async move {
-            match unless_panicked(pool.start(key)).await {
+            match pool.start(key, state.node()).await {
                 Ok(running) => {
-                    *running.permit.lock() = Some(permit);
+                    *running.share.lock() = Some(share);
                     let running = Arc::new(running);
                     let now = pool.now();
                     pool.update(None, |core| core.ready(key, running.clone(), now));
@@ -52,11 +52,21 @@ impl PoolShell {
                     let watch = pool.clone().watch(key, running.instance.clone());
                     let watch = pool.around.tasks.spawn(watch);
                     let _ = running.watch.set(watch.abort_handle());
+                    if running.node.lost.is_cancelled() {
+                        // It was lost between the start and `ready`, when nobody looked for it here.
+                        pool.update(None, |core| core.exited(key));
+                    }
                 }
-                Err(error) => {
-                    drop(permit);
+                Err(NoStart::Failed(error)) => {
                     tracing::warn!(function = %pool.version.name(), %error, "start failed");
                     pool.update(Some(&error), |core| core.start_failed(key));
+                    drop(share);
+                }
+                Err(NoStart::NodeLost) => {
+                    let (function, node) = (pool.version.name(), state.node());
+                    tracing::warn!(%function, ?node, "node lost while starting: elsewhere");
+                    pool.update(None, |core| core.start_lost(key));
+                    drop(share);
                 }
             }
         });
@@ -74,26 +84,44 @@ impl PoolShell {
         self.update(None, |core| core.exited(key));
     }
 
-    async fn start(&self, key: InstanceKey) -> Result<Running> {
+    async fn start(&self, key: InstanceKey, on: NodeKey) -> Result<Running, NoStart> {
+        let node = self.around.node(on)?;
+        let lost = node.lost.clone();
+        tokio::select! {
+            biased;
+            () = lost.cancelled() => Err(NoStart::NodeLost),
+            started = unless_panicked(self.start_on(key, on, node)) => Ok(started?),
+        }
+    }
+
+    async fn start_on(
+        &self,
+        key: InstanceKey,
+        on: NodeKey,
+        node: Arc<NodeShell>,
+    ) -> Result<Running> {
         let begun = self.now();
         let by = begun + Duration::from_millis(self.around.limits.ready_ms_max);
         let cx = self.around.own_context().with_deadline(Deadline::at(by));
         let id = InstanceId::from_request(cx.request_id);
-        self.in_time(by, self.prepare(cx)).await?;
+        self.in_time(by, self.prepare(cx, on, &node)).await?;
         let policy = NetworkPolicy::default();
         let attach = self.around.network.attach(cx, id, &policy);
         let attachment = self.in_time(by, attach).await?;
-        let attached = attachment.id;
-        let start = unless_panicked(self.start_attached(key, cx, id, attachment));
+        // Freed by a task if this future is dropped, as when the node is lost.
+        let mut attached = Attached { pool: self, id: Some(attachment.id) };
+        let start = unless_panicked(self.start_attached(key, cx, id, attachment, &node));
         match self.unless_stopped(start).await {
             Ok(instance) => {
                 let (born, watch) = (self.now(), OnceLock::new());
-                let initialized = born - begun;
-                let permit = Mutex::new(None);
-                Ok(Running { id, instance, attachment: attached, permit, initialized, born, watch })
+                let attachment = attached.keep()?;
+                let (share, initialized) = (Mutex::new(None), born - begun);
+                Ok(Running { id, instance, node, attachment, share, initialized, born, watch })
             }
             Err(error) => {
-                self.detach(attached).await;
+                if let Ok(id) = attached.keep() {
+                    self.detach(id).await;
+                }
                 Err(error)
             }
         }
@@ -127,10 +155,12 @@ impl PoolShell {
         cx: Context,
         id: InstanceId,
         attachment: Attachment,
+        node: &NodeShell,
     ) -> Result<Arc<dyn Instance>> {
         let around = &self.around;
-        let runtime = around.runtime(self.version.runtime().kind())?;
-        let spec = InstanceSpec { id, version: self.version.clone(), attachment };
+        let runtime = node.runtime(self.version.runtime().kind())?;
+        let boost = self.boost(runtime.capabilities().enforces.cpu);
+        let spec = InstanceSpec { id, version: self.version.clone(), attachment, boost };
         // The function's server has its whole time, whatever came before it.
         let ready_by = self.now() + Duration::from_millis(around.limits.ready_ms_max);
         let start = runtime.start(cx.with_deadline(Deadline::at(ready_by)), &spec);
@@ -142,78 +172,16 @@ impl PoolShell {
         started.initialize(key, cx).await
     }
 
-    async fn detach(&self, id: fc_core::AttachmentId) {
-        let by = self.now() + STOP_MAX;
-        let cx = self.around.own_context().with_deadline(Deadline::at(by));
-        let detach = self.around.network.detach(cx, id);
-        match self.around.clock.with_deadline(by, detach).await {
-            Ok(Ok(())) => {}
-            failed => {
-                let function = self.version.name();
-                tracing::error!(%function, ?failed, "network not detached: reconcile frees it");
-            }
-        }
-    }
-
-    pub(super) fn spawn_stop(
-        self: &Arc<Self>,
-        key: InstanceKey,
-        running: Arc<Running>,
-        reason: StopReason,
-    ) {
-        let pool = self.clone();
-        self.around.tasks.spawn(async move {
-            if reason == StopReason::Retired {
-                tokio::select! {
-                    () = pool.pre_stop(&*running.instance) => {}
-                    // A shutdown whose time is up does not wait for hooks.
-                    () = pool.around.stop.cancelled() => {}
-                }
-            }
-            pool.stop(&*running.instance).await;
-            // An instance that could not be stopped would be watched for ever.
-            if let Some(watch) = running.watch.get() {
-                watch.abort();
-            }
-            pool.detach(running.attachment).await;
-            drop(running.permit.lock().take());
-            pool.update(None, |core| core.gone(key));
-        });
-    }
-
-    /// Runs the function's last hook within its own limit. Its failure is noted and ignored.
-    async fn pre_stop(&self, instance: &dyn Instance) {
-        let lifecycle = self.version.lifecycle();
-        let Some(hook) = lifecycle.and_then(|config| config.pre_stop.as_ref()) else {
-            return;
-        };
-        let by = self.now() + Duration::from_secs(hook.timeout.into());
-        let cx = self.around.own_context().with_deadline(Deadline::at(by));
-        let run = instance.run_hook(cx, Hook::PreStop);
-        match self.around.clock.with_deadline(by, run).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::info!(function = %self.version.name(), %error, "PreStop failed");
-            }
-            Err(_) => tracing::info!(function = %self.version.name(), "PreStop timed out"),
-        }
-    }
-
-    async fn stop(&self, instance: &dyn Instance) {
-        for attempt in 1..=STOP_ATTEMPTS {
-            let by = self.now() + STOP_MAX;
-            let cx = self.around.own_context().with_deadline(Deadline::at(by));
-            match self.around.clock.with_deadline(by, instance.stop(cx)).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => {
-                    tracing::warn!(function = %self.version.name(), %error, attempt, "stop failed");
-                }
-                Err(_) => {
-                    tracing::warn!(function = %self.version.name(), attempt, "stop timed out");
-                }
-            }
-        }
-        tracing::error!(function = %self.version.name(), "an instance could not be stopped");
+    /// More CPU for a new instance (QUO-5), where the runtime holds it to any.
+    fn boost(&self, enforced: bool) -> Option<CpuBoost> {
+        let limits = &self.around.limits;
+        let cpu_milli = self.version.resources().cpu_milli;
+        let boosted = cpu_milli.saturating_mul(limits.cpu_boost_factor).min(limits.cpu_milli_max);
+        let seconds = limits.cpu_boost_s_max;
+        (enforced && seconds > 0 && boosted > cpu_milli).then(|| CpuBoost {
+            cpu_milli: boosted,
+            lasts: Duration::from_secs(seconds.into()),
+        })
     }
 }
 
@@ -226,6 +194,33 @@ async fn unless_panicked<T>(work: impl Future<Output = Result<T>>) -> Result<T> 
     })
 }
 
+/// A network identity whose instance does not serve yet. Dropped before it does, it is freed by a
+/// task.
+struct Attached<'p> {
+    pool: &'p PoolShell,
+    id: Option<fc_core::AttachmentId>,
+}
+
+impl Attached<'_> {
+    /// It is the caller's to free.
+    fn keep(&mut self) -> Result<fc_core::AttachmentId> {
+        self.id.take().ok_or_else(|| Error::internal("an attachment was freed twice"))
+    }
+}
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            let (network, cx) = (self.pool.around.network.clone(), self.pool.around.own_context());
+            self.pool.around.tasks.spawn(async move {
+                if let Err(error) = network.detach(cx, id).await {
+                    tracing::error!(%error, "network not detached: reconcile frees it");
+                }
+            });
+        }
+    }
+}
+
 /// An instance that does not serve yet. Dropped before it does, it is stopped by a task.
 struct StartedInstance<'p> {
     pool: &'p PoolShell,
@@ -235,7 +230,7 @@ struct StartedInstance<'p> {
 impl StartedInstance<'_> {
     async fn initialize(mut self, key: InstanceKey, cx: Context) -> Result<Arc<dyn Instance>> {
         let pool = self.pool;
-        pool.note_initializing(key);
+        pool.with_core(|core| core.initializing(key));
         let outcome = match &self.instance {
             Some(instance) => pool.run_initializer(&**instance, cx).await,
             None => Ok(()),
@@ -244,7 +239,7 @@ impl StartedInstance<'_> {
             (Ok(()), Some(instance)) => Ok(instance),
             (Err(error), Some(instance)) => {
                 self.instance = Some(instance.clone());
-                pool.stop(&*instance).await;
+                pool.stop(&*instance, false).await;
                 self.instance = None;
                 Err(error)
             }
@@ -267,10 +262,6 @@ impl Drop for StartedInstance<'_> {
 }
 
 impl PoolShell {
-    fn note_initializing(&self, key: InstanceKey) {
-        self.with_core(|core| core.initializing(key));
-    }
-
     /// Runs the initializer, once, within its own limit (SCH-8).
     async fn run_initializer(&self, instance: &dyn Instance, cx: Context) -> Result<()> {
         let lifecycle = self.version.lifecycle();
