@@ -19,6 +19,8 @@ mod run;
 mod scaling;
 mod scheduler;
 mod shell;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 pub use config::{Needs, NeedsOf, Policies, SchedulerConfig, SchedulerPorts};
 pub use decision::{Decision, DecisionSink, Outcome};

@@ -105,9 +105,9 @@ impl<I: Clone, W> Pool<I, W> {
         std::mem::take(&mut self.effects)
     }
 
-    /// The next effect, for shells that keep one buffer.
-    pub fn drain_effects(&mut self, into: &mut Vec<Effect<I, W>>) {
-        into.append(&mut self.effects);
+    /// Whether anything is to be done.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
     }
 
     /// How much is in use.
@@ -124,6 +124,11 @@ impl<I: Clone, W> Pool<I, W> {
     /// Mean of what starts with their initializers took lately; zero before the first.
     pub fn start_cost(&self) -> Duration {
         self.measured.start_cost
+    }
+
+    /// What it decides by.
+    pub fn rules(&self) -> &PoolRules {
+        &self.rules
     }
 
     /// The slots, to look at.

@@ -78,6 +78,14 @@ impl Blocked {
         matches!(self, Self::Quota(_))
     }
 
+    /// What stands in the way: a quota's name, or the nodes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Quota(exceeded) => exceeded.quota.name(),
+            Self::NoRoom(_) => "nodes",
+        }
+    }
+
     /// Whether all functions of the account are blocked alike.
     pub(super) fn is_of_account(&self) -> bool {
         matches!(self, Self::Quota(exceeded) if exceeded.quota.is_of_account())

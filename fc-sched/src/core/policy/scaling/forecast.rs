@@ -3,58 +3,10 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use fc_core::{Error, Instant, Result, Timestamp};
+use fc_core::{Instant, Result, Timestamp};
 
-use super::{Load, Scaling, ScalingState, TARGET_MAX};
-
-/// After what time traffic is expected to repeat.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Season {
-    /// Each day is like the one before.
-    Day,
-    /// Each Monday is like the Monday before, and so on.
-    Week,
-}
-
-impl Season {
-    const fn time(self) -> Duration {
-        const DAY: u64 = 86_400;
-        match self {
-            Self::Day => Duration::from_secs(DAY),
-            Self::Week => Duration::from_secs(7 * DAY),
-        }
-    }
-}
-
-/// The numbers of a [`Forecast`]. They are ours.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct ForecastShape {
-    /// After what time traffic is expected to repeat: a day.
-    pub season: Season,
-    /// Into what parts it is cut: 5 min.
-    pub slot: Duration,
-    /// How much a new observation counts against those before it: 0.3.
-    pub smoothing: f64,
-    /// How many mean deviations are added for safety: 1.
-    pub safety: f64,
-    /// Instances that are asked for at most: 10 000.
-    pub target_max: u32,
-}
-
-impl Default for ForecastShape {
-    fn default() -> Self {
-        Self {
-            season: Season::Day,
-            slot: Duration::from_secs(300),
-            smoothing: 0.3,
-            safety: 1.0,
-            target_max: TARGET_MAX,
-        }
-    }
-}
-
-/// Slots of a season at most: a week in parts of 5 min.
-const SLOTS_MAX: u64 = 2_016;
+use super::season::ForecastShape;
+use super::{Load, Scaling, ScalingState};
 
 /// Expected requests at once below which none is expected.
 const NOTHING: f32 = 0.5;
@@ -86,32 +38,7 @@ impl Forecast {
     ///
     /// `InvalidArgument` that names the field whose number makes no sense.
     pub fn new(shape: ForecastShape) -> Result<Self> {
-        let (slot, season) = (shape.slot.as_nanos(), shape.season.time().as_nanos());
-        let fits = shape.slot >= Duration::from_secs(1) && season.is_multiple_of(slot);
-        if !fits || season / slot > SLOTS_MAX.into() {
-            let what = format_args!(
-                "{:?} does not divide {:?} into {SLOTS_MAX} slots at most",
-                shape.slot,
-                shape.season.time()
-            );
-            return Err(Error::invalid("slot", what));
-        }
-        if shape.slot.subsec_nanos() % 1_000_000 != 0 {
-            let what = format_args!("{:?} is no whole number of milliseconds", shape.slot);
-            return Err(Error::invalid("slot", what));
-        }
-        if !(shape.smoothing > 0.0 && shape.smoothing <= 1.0) {
-            let what = format_args!("{} is not above 0 and at most 1", shape.smoothing);
-            return Err(Error::invalid("smoothing", what));
-        }
-        if !(0.0..=100.0).contains(&shape.safety) {
-            let what = format_args!("{} is not in 0 to 100", shape.safety);
-            return Err(Error::invalid("safety", what));
-        }
-        if shape.target_max > TARGET_MAX {
-            let (limit, value) = (TARGET_MAX.into(), shape.target_max.into());
-            return Err(Error::over_limit("target_max", "instances", limit, value));
-        }
+        shape.check()?;
         Ok(Self { shape })
     }
 }
@@ -127,17 +54,26 @@ impl Scaling for Forecast {
 }
 
 /// What is known of one slot: requests at once.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Level {
+    /// Not a number if the slot was never seen: an `Option` would be half as large again.
     level: f32,
     deviation: f32,
+}
+
+impl Level {
+    const UNSEEN: Self = Self { level: f32::NAN, deviation: 0.0 };
+
+    fn seen(self) -> Option<Self> {
+        Some(self).filter(|level| !level.level.is_nan())
+    }
 }
 
 #[derive(Debug)]
 struct State {
     shape: ForecastShape,
     slot_ms: u64,
-    slots: Box<[Option<Level>]>,
+    slots: Box<[Level]>,
     under_way: Option<UnderWay>,
     /// How far ahead the last load had to look, and how many requests one instance took.
     ahead_ms: u64,
@@ -170,7 +106,7 @@ impl State {
         Self {
             shape,
             slot_ms,
-            slots: vec![None; slots as usize].into(),
+            slots: vec![Level::UNSEEN; slots as usize].into(),
             under_way: None,
             ahead_ms: 0,
             concurrency: 1,
@@ -179,7 +115,11 @@ impl State {
     }
 
     fn observe(&mut self, load: &Load) {
-        let slot = load.wall.as_unix_millis() / self.slot_ms;
+        // What is reported is of the tick that ends now, so it belongs to the slot that this tick
+        // began in: rather a little early than late.
+        let waited = self.under_way.map_or(Duration::ZERO, |before| load.now - before.asked);
+        let ticked = u64::try_from(waited.min(load.tick).as_millis()).unwrap_or(u64::MAX);
+        let slot = load.wall.as_unix_millis().saturating_sub(ticked) / self.slot_ms;
         let peak = load.running_peak;
         let now = UnderWay { slot, peak, asked: load.now };
         let before = self.under_way.replace(now);
@@ -193,7 +133,7 @@ impl State {
         }
         self.learn(before.slot, before.peak);
         // Slots in between passed without a call. If the wall clock alone moved, they did not pass.
-        let waited = (load.now - before.asked).as_millis() / u128::from(self.slot_ms);
+        let waited = waited.as_millis() / u128::from(self.slot_ms);
         let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         let passed = (slot - before.slot - 1).min(waited).min(self.slots.len() as u64);
         for empty in 1..=passed {
@@ -205,7 +145,7 @@ impl State {
     fn learn(&mut self, slot: u64, peak: u32) {
         let (peak, smoothing) = (peak as f32, self.shape.smoothing as f32);
         let place = self.place(slot);
-        self.slots[place] = Some(match self.slots[place] {
+        self.slots[place] = match self.slots[place].seen() {
             None => Level { level: peak, deviation: 0.0 },
             Some(Level { level, deviation }) => {
                 let error = peak - level;
@@ -214,7 +154,7 @@ impl State {
                     deviation: deviation + smoothing * (error.abs() - deviation),
                 }
             }
-        });
+        };
     }
 
     fn place(&self, slot: u64) -> usize {
@@ -228,7 +168,7 @@ impl State {
         let last = wall.saturating_add(self.ahead_ms) / self.slot_ms;
         let safety = self.shape.safety as f32;
         let known = (first..=last).take(self.slots.len());
-        let known = known.filter_map(|slot| self.slots[self.place(slot)]);
+        let known = known.filter_map(|slot| self.slots[self.place(slot)].seen());
         let running = known.map(|known| known.level + safety * known.deviation);
         let running = running.reduce(f32::max)?;
         if running < NOTHING {
@@ -288,7 +228,7 @@ impl ScalingState for State {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::load;
+    use super::super::{Season, TARGET_MAX, load};
     use super::*;
 
     const DAY: u64 = 86_400;
@@ -299,7 +239,7 @@ mod tests {
         Forecast::default().begin()
     }
 
-    /// Asks at each tick of the time, and says for each what was asked for.
+    /// Asks at the end of each tick, in which so many requests ran, and says what it asks for.
     fn run(
         state: &mut dyn ScalingState,
         from: u64,
@@ -310,7 +250,7 @@ mod tests {
         (from..to)
             .step_by(TICK as usize)
             .map(|second| {
-                let load = Load { tick, ..load(second, running(second)) };
+                let load = Load { tick, ..load(second, running(second.saturating_sub(TICK))) };
                 (second, state.target(&load))
             })
             .collect()
@@ -324,13 +264,28 @@ mod tests {
     #[test]
     fn sch_11_a_daily_peak_is_ready_before_it_on_the_second_day() {
         let mut state = forecast();
-        let first = run(&mut *state, 0, DAY, morning);
+        // Up to where the second day comes into view.
+        let first = run(&mut *state, 0, DAY - 12, morning);
         assert!(first.iter().all(|(_, target)| target.is_none()), "nothing was seen before");
+        run(&mut *state, DAY - 10, DAY, morning);
         for (second, target) in run(&mut *state, DAY, 3 * DAY, morning) {
             // A start takes 2 s, a tick 10 s: within 12 s it must be begun.
             let (begun, over) = (9 * HOUR - 12, 10 * HOUR);
             let expected = if (begun..over).contains(&(second % DAY)) { 40 } else { 0 };
             assert_eq!(target, Some(expected), "at {} of day {}", second % DAY, second / DAY);
+        }
+    }
+
+    #[test]
+    fn sch_8_the_longer_a_start_took_the_earlier_it_begins() {
+        let mut state = forecast();
+        run(&mut *state, 0, DAY, morning);
+        let ask =
+            |start_cost: u64| Load { start_cost: Duration::from_secs(start_cost), ..load(DAY, 0) };
+        for (start_cost, ahead) in [(0, 1), (20, 21), (900, 901), (1_000_000, HOUR)] {
+            assert_eq!(state.target(&ask(start_cost)), Some(0));
+            let begun = Timestamp::from_unix_millis((DAY + 9 * HOUR - ahead) * 1000);
+            assert_eq!(state.next_change(ask(0).wall), Some(begun), "{start_cost}");
         }
     }
 
@@ -409,43 +364,6 @@ mod tests {
         assert!(targets.iter().all(|(_, target)| *target == Some(5)));
     }
 
-    #[test]
-    fn sch_11_what_makes_no_sense_is_refused_by_name() {
-        let shape = ForecastShape::default();
-        let seconds = Duration::from_secs;
-        for (shape, expected) in [
-            (
-                ForecastShape { slot: seconds(7), ..shape },
-                "slot: 7s does not divide 86400s into 2016 slots at most",
-            ),
-            (
-                ForecastShape { slot: seconds(30), ..shape },
-                "slot: 30s does not divide 86400s into 2016 slots at most",
-            ),
-            (
-                ForecastShape { slot: Duration::ZERO, ..shape },
-                "slot: 0ns does not divide 86400s into 2016 slots at most",
-            ),
-            (
-                ForecastShape { slot: seconds(60), season: Season::Week, ..shape },
-                "slot: 60s does not divide 604800s into 2016 slots at most",
-            ),
-            (
-                ForecastShape { smoothing: 0.0, ..shape },
-                "smoothing: 0 is not above 0 and at most 1",
-            ),
-            (ForecastShape { safety: f64::NAN, ..shape }, "safety: NaN is not in 0 to 100"),
-            (
-                ForecastShape { target_max: 10_001, ..shape },
-                "target_max: 10001 instances is over the limit of 10000",
-            ),
-        ] {
-            assert_eq!(Forecast::new(shape).unwrap_err().message(), expected);
-        }
-        assert!(Forecast::new(ForecastShape { slot: seconds(60), ..shape }).is_ok());
-        assert_eq!(Forecast::new(shape).unwrap(), Forecast::default());
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -459,7 +377,7 @@ mod tests {
             let (slot, target_max) = (Duration::from_secs(HOUR), 5);
             let mut state = State::new(ForecastShape { slot, target_max, ..ForecastShape::default() });
             for (slot, level) in state.slots.iter_mut().zip(levels) {
-                *slot = level.map(|(level, deviation)| Level {
+                *slot = level.map_or(Level::UNSEEN, |(level, deviation)| Level {
                     level: level.into(),
                     deviation: deviation.into(),
                 });

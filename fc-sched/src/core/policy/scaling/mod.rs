@@ -1,12 +1,14 @@
 //! How many instances should exist, whatever the present requests need.
 
 mod combined;
+mod compile;
 mod config;
 mod default_target;
 mod forecast;
 mod period;
 mod recent_max;
 mod schedule;
+mod season;
 mod tracking;
 
 use std::fmt::Debug;
@@ -17,9 +19,10 @@ use fc_core::{Instant, Timestamp};
 pub use combined::Combined;
 pub use config::{ProvisionConfig, ScheduledAction, TargetTrackingPolicy};
 pub use default_target::DefaultTarget;
-pub use forecast::{Forecast, ForecastShape, Season};
+pub use forecast::Forecast;
 pub use period::Period;
 pub use schedule::{Action, Schedule};
+pub use season::{ForecastShape, Season};
 pub use tracking::{ScaleIn, TargetTracking};
 
 /// Instances that a policy may ask for at most (`alibaba-fc.md` 4.7).
@@ -46,7 +49,7 @@ pub struct Load {
     pub arrivals: u64,
     /// What a start took on average with its initializer, measured (SCH-8); zero before the first.
     pub start_cost: Duration,
-    /// Time to the next tick.
+    /// Time from one tick to the next.
     pub tick: Duration,
 }
 

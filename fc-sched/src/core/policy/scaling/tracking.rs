@@ -39,7 +39,7 @@ impl Default for ScaleIn {
 ///   instance at least; then nothing for [`ScaleIn::every`]. It never goes below what is needed, so
 ///   that under an even load it comes to rest.
 ///
-/// When its period begins it holds what is provisioned, within `min` and `max`. 170 bytes a
+/// When its period begins it holds what is provisioned, within `min` and `max`. 180 bytes a
 /// function.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct TargetTracking {
