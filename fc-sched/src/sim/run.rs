@@ -207,8 +207,8 @@ fn scaling(policy: PolicyName) -> Result<Option<Arc<dyn Scaling>>> {
             let utc = crate::core::policy::Zone::utc();
             let at = |expression| Cron::parse("schedule_expression", expression, &utc);
             let actions = vec![
-                Action::cron(at("cron(0 0 8 * * *)")?, Period::ALWAYS, 1),
-                Action::cron(at("cron(0 0 20 * * *)")?, Period::ALWAYS, 0),
+                Action::cron(at("0 0 8 * * *")?, Period::ALWAYS, 1),
+                Action::cron(at("0 0 20 * * *")?, Period::ALWAYS, 0),
             ];
             Some(Arc::new(Schedule::new(actions)))
         }

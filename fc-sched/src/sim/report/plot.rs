@@ -1,20 +1,23 @@
 //! Outcomes over time, as a picture.
 
 use fc_core::{Error, Result};
-use plotters::chart::{ChartBuilder, SeriesLabelPosition};
+use plotters::chart::ChartBuilder;
 use plotters::coord::Shift;
 use plotters::prelude::{
-    DrawingArea, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor, SVGBackend,
+    DrawingArea, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor, SVGBackend, Text,
 };
-use plotters::style::{BLACK, Color, WHITE};
+use plotters::style::{Color, ShapeStyle, WHITE};
 
 use super::{Outcome, Sample};
 
 /// Pixels of the picture.
 const SIZE: (u32, u32) = (1200, 960);
 
-/// Points of a line: more than a picture of that width shows. A longer series is averaged.
-const POINTS_MAX: usize = 600;
+/// Pixels above the panels, for the names of the lines.
+const LEGEND: i32 = 40;
+
+/// Points of a line: one in four pixels. A longer series is averaged.
+const POINTS_MAX: usize = 300;
 
 /// Okabe and Ito's colours, which those who see fewer colours tell apart as well.
 const COLOURS: [RGBColor; 6] = [
@@ -60,15 +63,15 @@ fn draw(svg: &mut String, outcomes: &[Outcome], end_s: f64) -> Result<(), Failur
         middle if middle <= 4.0 * 86_400.0 => ("hours", 3_600.0),
         _ => ("days", 86_400.0),
     };
-    let areas = root.split_evenly((PANELS.len(), 1));
-    for (index, (area, panel)) in areas.iter().zip(PANELS).enumerate() {
-        let lines: Vec<(&str, Vec<(f64, f64)>)> = outcomes
-            .iter()
-            .map(|outcome| (outcome.policy.as_str(), points(&outcome.series, unit_s, panel.1)))
-            .collect();
-        // A name for each line, once, and the time under the last panel.
-        let (named, timed) = (index == 0, (index + 1 == PANELS.len()).then_some(unit));
-        draw_panel(area, panel.0, &lines, end_s / unit_s, named, timed)?;
+    let (legend, panels) = root.split_vertically(LEGEND);
+    draw_legend(&legend, outcomes)?;
+    let areas = panels.split_evenly((PANELS.len(), 1));
+    for (index, (area, (title, value))) in areas.iter().zip(PANELS).enumerate() {
+        let lines: Vec<Vec<(f64, f64)>> =
+            outcomes.iter().map(|outcome| points(&outcome.series, unit_s, value)).collect();
+        // The time's unit stands under the last panel.
+        let unit = (index + 1 == PANELS.len()).then_some(unit);
+        draw_panel(area, title, &lines, end_s / unit_s, unit)?;
     }
     root.present()
 }
@@ -76,47 +79,50 @@ fn draw(svg: &mut String, outcomes: &[Outcome], end_s: f64) -> Result<(), Failur
 type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 type Failure = plotters::drawing::DrawingAreaErrorKind<std::io::Error>;
 
+fn draw_legend(area: &Area<'_>, outcomes: &[Outcome]) -> Result<(), Failure> {
+    let width = SIZE.0 as i32 / outcomes.len().max(1) as i32;
+    for (index, outcome) in outcomes.iter().enumerate() {
+        let (x, y) = (width * index as i32 + 24, LEGEND / 2 + 4);
+        let line = PathElement::new([(x, y), (x + 24, y)], line_style(index));
+        area.draw(&line)?;
+        let name = outcome.policy.as_str();
+        area.draw(&Text::new(name, (x + 32, y - 6), ("sans-serif", 18).into_font()))?;
+    }
+    Ok(())
+}
+
+fn line_style(index: usize) -> ShapeStyle {
+    COLOURS[index % COLOURS.len()].stroke_width(2)
+}
+
 fn draw_panel(
     area: &Area<'_>,
     title: &str,
-    lines: &[(&str, Vec<(f64, f64)>)],
+    lines: &[Vec<(f64, f64)>],
     end: f64,
-    named: bool,
-    timed: Option<&str>,
+    unit: Option<&str>,
 ) -> Result<(), Failure> {
-    let values = lines.iter().flat_map(|(_, points)| points).map(|&(_, value)| value);
-    let highest = values.fold(0.0, f64::max);
+    let highest = lines.iter().flatten().map(|&(_, value)| value).fold(0.0, f64::max);
     // Room above the line, and an axis even if all is 0.
     let top = if highest > 0.0 { highest * 1.05 } else { 1.0 };
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 20).into_font())
-        .margin(12)
-        .x_label_area_size(if timed.is_some() { 48 } else { 28 })
+        .margin(8)
+        .margin_right(24)
+        .x_label_area_size(if unit.is_some() { 48 } else { 28 })
         .y_label_area_size(84)
         .build_cartesian_2d(0.0..end, 0.0..top)?;
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(WHITE).x_labels(13).y_labels(6).label_style(("sans-serif", 15));
-    if let Some(unit) = timed {
+    // The shortest text of a number that the mesh chose as round.
+    let short = |value: &f64| format!("{}", (value * 1e6).round() / 1e6);
+    mesh.x_label_formatter(&short).y_label_formatter(&short);
+    if let Some(unit) = unit {
         mesh.x_desc(unit);
     }
     mesh.draw()?;
-    for (index, (name, points)) in lines.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        let style = colour.stroke_width(2);
-        let line = LineSeries::new(points.iter().copied(), style);
-        let line = chart.draw_series(line)?;
-        if named {
-            line.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
-        }
-    }
-    if named {
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 15))
-            .draw()?;
+    for (index, points) in lines.iter().enumerate() {
+        chart.draw_series(LineSeries::new(points.iter().copied(), line_style(index)))?;
     }
     Ok(())
 }
@@ -163,7 +169,7 @@ mod tests {
             |minute: u64| Sample { at_s: 60 * minute, instances: minute, ..Sample::default() };
         let series: Vec<Sample> = (1..=1_800).map(sample).collect();
         let points = points(&series, 60.0, |sample| sample.instances as f64);
-        assert_eq!((points.len(), points[0], points[599]), (600, (2.0, 2.0), (1799.0, 1799.0)));
+        assert_eq!((points.len(), points[0], points[299]), (300, (3.5, 3.5), (1797.5, 1797.5)));
         let refused = plot_svg(&[Outcome::new(PolicyName::Fixed)]).unwrap_err();
         assert_eq!(refused.message(), "plot: there are no samples to draw");
         let quiet = Outcome {

@@ -65,3 +65,23 @@ impl FunctionTable {
         self.functions
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_functions_than_the_limit() {
+        let mut table = FunctionTable::default();
+        let mut add = |number: usize| {
+            let (name, memory_mb) = (String::new(), 128);
+            let function = TraceFunction { name, account: 0, memory_mb, concurrency: 1 };
+            table.add(number.to_string(), function)
+        };
+        assert!((0..FUNCTIONS_MAX).all(|number| add(number).unwrap() == number as u32));
+        let refused = add(FUNCTIONS_MAX).unwrap_err();
+        let expected = "trace: 1000001 functions is over the limit of 1000000";
+        assert_eq!(refused.to_string(), expected);
+        assert_eq!((table.len(), table.find("7")), (FUNCTIONS_MAX, Some(7)));
+    }
+}

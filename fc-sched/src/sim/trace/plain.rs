@@ -1,6 +1,7 @@
 //! Plain rows: `timestamp,function,duration_ms,memory_mb`.
 //! [`TraceFormat::read`](super::TraceFormat::read) describes it.
 
+use std::fmt::Write;
 use std::io::Read;
 use std::path::Path;
 
@@ -22,38 +23,46 @@ fn parse<R: Read>(mut rows: Rows<R>, options: &ReadOptions) -> Result<Reading> {
     let (duration, memory) = (rows.column("duration_ms")?, rows.column("memory_mb")?);
     let account = rows.optional_column("account")?;
     let longest_us = Arrival::DURATION_MAX.as_micros() as u64;
-    let mut table = FunctionTable::default();
+    let (mut table, mut key) = (FunctionTable::default(), String::new());
     let mut arrivals = ArrivalList::new(options.invocations_max);
     while let Some(row) = rows.next()? {
         let at_ns = row.number(timestamp, 9)?;
         let duration_us = row.at_most(duration, 3, longest_us, "259200000 ms")?;
         let memory_mb = row.at_most(memory, 3, u64::MAX, "any")?.div_ceil(1000);
         let class = memory_class_mb(memory_mb).map_err(|error| row.refuse(memory, error))?;
-        let function = function(&mut table, row, name, account, class)?;
+        let function = function(&mut table, &mut key, row, name, account, class)?;
         arrivals.push(at_ns, function, duration_us)?;
     }
     let trace = Trace::new(table.into_functions(), arrivals.into_arrivals(None))?;
     Ok(Reading { trace, assumed: Vec::new() })
 }
 
-/// The row's function, with at least `class` MB.
+/// The row's function, with at least `class` MB. `key` is room for its key.
 fn function(
     table: &mut FunctionTable,
+    key: &mut String,
     row: Row<'_>,
     name: usize,
     account: Option<usize>,
     class: u32,
 ) -> Result<u32> {
     let name = row.name(name, NAME_BYTES_MAX)?;
-    // No text of a function holds the separator as part of an account's length.
-    let (key, owner) = match account {
+    key.clear();
+    let owner = match account {
         Some(column) => {
             let owner = row.name(column, NAME_BYTES_MAX)?;
-            (format!("{}/{owner}/{name}", owner.len()), owner)
+            // The owner's length stands at the end: no two pairs have one key.
+            key.push_str(owner);
+            key.push('/');
+            owner
         }
-        None => (name.into(), name),
+        None => name,
     };
-    if let Some(number) = table.find(&key) {
+    key.push_str(name);
+    if account.is_some() {
+        let _ = write!(key, "/{}", owner.len());
+    }
+    if let Some(number) = table.find(key) {
         if let Some(known) = table.get_mut(number) {
             known.memory_mb = known.memory_mb.max(class);
         }
@@ -61,7 +70,7 @@ fn function(
     }
     let account = table.account(owner);
     let (name, memory_mb) = (name.into(), class);
-    table.add(key, TraceFunction { name, account, memory_mb, concurrency: 1 })
+    table.add(key.clone(), TraceFunction { name, account, memory_mb, concurrency: 1 })
 }
 
 #[cfg(test)]
@@ -109,6 +118,10 @@ mod tests {
         assert_eq!(trace.functions().iter().map(|f| f.account).collect::<Vec<_>>(), [0, 1, 0]);
         let at: Vec<u64> = trace.arrivals().iter().map(|a| a.at.as_nanos()).collect();
         assert_eq!(at, [0, 500_000_000, 7_000_000_000]);
+        let alike = "timestamp,function,duration_ms,memory_mb,account\n\
+                     0,b/c,1,128,a\n\
+                     0,c,1,128,a/b\n";
+        assert_eq!(parse_bytes(alike.as_bytes()).unwrap().trace.functions().len(), 2);
         let empty = "timestamp,function,duration_ms,memory_mb\n";
         assert_eq!(parse_bytes(empty.as_bytes()).unwrap().trace, Trace::default());
     }

@@ -45,9 +45,8 @@ impl<R: Read> Rows<R> {
             .has_headers(false)
             // Rows are as long as the header, but for lines without anything.
             .flexible(true)
-            // A carriage return before it is trimmed.
+            // A carriage return before it is white space, which values are without.
             .terminator(csv::Terminator::Any(b'\n'))
-            .trim(csv::Trim::All)
             .buffer_capacity(64 * 1024)
             .from_reader(Watched { input, watch: watch.clone() });
         let (header, record) = (StringRecord::new(), StringRecord::new());
@@ -56,7 +55,7 @@ impl<R: Read> Rows<R> {
             let what = format!("{} is empty, a header was expected", rows.file);
             return Err(Error::invalid("trace", what));
         }
-        rows.header = std::mem::take(&mut rows.record);
+        rows.header = rows.record.iter().map(str::trim_ascii).collect();
         Ok(rows)
     }
 
@@ -109,7 +108,7 @@ impl<R: Read> Rows<R> {
         loop {
             self.watch.left.set(ROW_BYTES_MAX);
             match self.reader.read_record(&mut self.record) {
-                Ok(true) if self.record.len() == 1 && self.record[0].is_empty() => {}
+                Ok(true) if self.record.len() == 1 && self.record[0].trim_ascii().is_empty() => {}
                 Ok(more) => return Ok(more),
                 Err(error) => return Err(self.refusal(&error)),
             }
@@ -154,9 +153,9 @@ pub(super) struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    /// The value, never longer than the row may be; empty if there is none.
+    /// The value without white space around it; empty if there is none.
     pub(super) fn text(self, column: usize) -> &'r str {
-        self.record.get(column).unwrap_or("")
+        self.record.get(column).unwrap_or("").trim_ascii()
     }
 
     /// A name of 1 to `bytes_max` bytes.
