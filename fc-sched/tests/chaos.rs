@@ -2,7 +2,7 @@
 //! each of the checkers finds the bug that is planted for it.
 #![cfg(feature = "sim")]
 
-use fc_sched::sim::{Chaos, Sabotage};
+use fc_sched::sim::{Chaos, Neighbours, Sabotage};
 
 /// As many as CI has time for in a debug build.
 const SEEDS: u64 = 10_000;
@@ -44,4 +44,33 @@ fn the_same_seed_gives_the_same_events_byte_for_byte() {
         assert!(one.lines().count() > 100, "a life has events");
     }
     assert_ne!(Chaos::new(1).run().unwrap(), Chaos::new(2).run().unwrap());
+}
+
+/// I33: an account that asks for ten times its quota moves another's p99 by at most a fifth; without
+/// quotas it would, so that the check is worth something.
+#[test]
+fn i33_a_noisy_account_does_not_move_a_quiet_one() {
+    for seed in 0..20 {
+        let alone = Neighbours::new(seed).wait_ms_p99();
+        let beside = Neighbours::new(seed).with_noise().wait_ms_p99();
+        assert!(alone > 0.0, "seed {seed}: there are waits to be moved");
+        assert!(beside <= 1.2 * alone, "seed {seed}: {alone} ms alone, {beside} ms beside");
+    }
+    let exposed = Neighbours::new(0).with_noise().without_quotas().wait_ms_p99();
+    assert!(exposed > 1.2 * Neighbours::new(0).wait_ms_p99(), "{exposed} ms");
+}
+
+/// The lives are lives: what can happen does.
+#[test]
+fn everything_happens_in_some_life() {
+    let mut log = String::new();
+    (0..60).for_each(|seed| log += &Chaos::new(seed).run().unwrap());
+    let kinds = [
+        "submit", "begin", "end", "broke: true", "refuse", "waiting_per_function_max", "nodes",
+        "instances_max", "instances_burst", "start_failed", "leave", "start for", "ready", "freeze",
+        "thaw", "Retired { frozen: false }", "Retired { frozen: true }", "Failed",
+    ];
+    for kind in kinds {
+        assert!(log.contains(kind), "no life has seen: {kind}");
+    }
 }

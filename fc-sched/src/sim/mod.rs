@@ -16,7 +16,7 @@ mod run;
 mod size;
 pub mod trace;
 
-pub use chaos::{Broken, Chaos, Invariant, Sabotage};
+pub use chaos::{Broken, Chaos, Invariant, Neighbours, Sabotage};
 pub use config::{ColdStart, SimConfig};
 pub use generate::{GeneratorConfig, Pattern};
 pub use policy_name::PolicyName;

@@ -3,10 +3,12 @@
 
 mod invariant;
 mod life;
+mod neighbours;
 mod sabotage;
 mod witness;
 
 pub use invariant::{Broken, Invariant};
 pub use life::Chaos;
+pub use neighbours::Neighbours;
 pub use sabotage::Sabotage;
 pub(in crate::sim) use witness::Witness;

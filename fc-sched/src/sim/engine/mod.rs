@@ -67,6 +67,9 @@ pub(super) struct Engine {
     pub(super) nodes_added: u32,
     pub(super) node_size: fc_core::Resources,
     pub(super) zones: u32,
+    /// A pool whose waits are kept apart.
+    pub(super) watched: Option<u32>,
+    pub(super) watched_waits: super::report::Waits,
 }
 
 impl Engine {
@@ -88,6 +91,8 @@ impl Engine {
             nodes_added: 0,
             node_size: fc_core::Resources::default(),
             zones: 1,
+            watched: None,
+            watched_waits: super::report::Waits::default(),
         }
     }
 
@@ -205,6 +210,9 @@ impl Engine {
         let (wait, generation) = (now - state.since, state.generation);
         let (duration, ends) = (state.duration, state.ends);
         self.meter.began(wait, cold);
+        if self.watched == Some(self.requests[request].pool) {
+            self.watched_waits.record(wait);
+        }
         self.witness_begin(request, instance);
         let running = &mut self.instances[instance as usize];
         running.running += 1;
