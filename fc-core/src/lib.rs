@@ -54,8 +54,8 @@ pub use port::invoke::Invoke;
 pub use port::network::{Attachment, AttachmentId, Network, NetworkCapabilities, NetworkPolicy};
 pub use port::queue::Queue;
 pub use port::runtime::{
-    CpuBoost, Enforcement, Exit, Hook, Instance, InstanceSpec, Isolation, Runtime, RuntimeCapabilities,
-    RuntimeKind,
+    CpuBoost, Enforcement, Exit, Hook, Instance, InstanceSpec, Isolation, Runtime,
+    RuntimeCapabilities, RuntimeKind,
 };
 pub use port::store::Store;
 pub use resources::Resources;

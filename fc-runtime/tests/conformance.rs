@@ -23,7 +23,10 @@ fn version(behaviour: Behaviour, runtime: &str, code: CodeRef) -> Option<Arc<Fun
         runtime: runtime.into(),
         instance_concurrency: 8,
         timeout: 30,
-        instance_lifecycle_config: Some(InstanceLifecycleConfig { initializer, ..Default::default() }),
+        instance_lifecycle_config: Some(InstanceLifecycleConfig {
+            initializer,
+            ..Default::default()
+        }),
         ..FunctionSpec::default()
     };
     let (uid, account) = (behaviour as u64, AccountId::new("1").ok()?);

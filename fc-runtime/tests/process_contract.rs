@@ -199,12 +199,11 @@ async fn run_2_hooks_are_called_where_they_are_configured() {
 
         let hooked = |spec: &mut fc_core::FunctionSpec| {
             let hook = || Some(HookConfig { handler: "h".into(), timeout: 3 });
-            spec.instance_lifecycle_config =
-                Some(InstanceLifecycleConfig {
-                    initializer: hook(),
-                    pre_stop: hook(),
-                    ..Default::default()
-                });
+            spec.instance_lifecycle_config = Some(InstanceLifecycleConfig {
+                initializer: hook(),
+                pre_stop: hook(),
+                ..Default::default()
+            });
         };
         let function = Function::server().with(hooked);
         let instance = function.start(&runtime).await.unwrap();

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fc_core::{
-    AccountId, Error, FunctionName, FunctionVersion, Instant, Qualifier, Result,
-};
+use fc_core::{AccountId, Error, FunctionName, FunctionVersion, Instant, Qualifier, Result};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -78,7 +76,8 @@ impl Scheduler {
         qualifier: &Qualifier,
         config: ProvisionConfig,
     ) -> Result<()> {
-        if matches!(qualifier, Qualifier::Version(version) if *version != fc_core::VersionId::LATEST) {
+        if matches!(qualifier, Qualifier::Version(version) if *version != fc_core::VersionId::LATEST)
+        {
             return Err(Error::invalid("qualifier", "must be LATEST or an alias"));
         }
         let compiled = config.compile()?;

@@ -30,7 +30,8 @@ fn ten_thousand_lives_break_nothing() {
 #[test]
 fn every_planted_bug_is_found() {
     for sabotage in Sabotage::ALL {
-        let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| Chaos::new(seed).plant(sabotage).run().err());
+        let found =
+            (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| Chaos::new(seed).plant(sabotage).run().err());
         let found = found.unwrap_or_else(|| panic!("{sabotage:?} was not found"));
         assert_eq!(found.invariant, sabotage.breaks(), "{sabotage:?}: {found}");
     }
@@ -66,9 +67,24 @@ fn everything_happens_in_some_life() {
     let mut log = String::new();
     (0..60).for_each(|seed| log += &Chaos::new(seed).run().unwrap());
     let kinds = [
-        "submit", "begin", "end", "broke: true", "refuse", "waiting_per_function_max", "nodes",
-        "instances_max", "instances_burst", "start_failed", "leave", "start for", "ready", "freeze",
-        "thaw", "Retired { frozen: false }", "Retired { frozen: true }", "Failed",
+        "submit",
+        "begin",
+        "end",
+        "broke: true",
+        "refuse",
+        "waiting_per_function_max",
+        "nodes",
+        "instances_max",
+        "instances_burst",
+        "start_failed",
+        "leave",
+        "start for",
+        "ready",
+        "freeze",
+        "thaw",
+        "Retired { frozen: false }",
+        "Retired { frozen: true }",
+        "Failed",
     ];
     for kind in kinds {
         assert!(log.contains(kind), "no life has seen: {kind}");

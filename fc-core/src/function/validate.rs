@@ -350,8 +350,11 @@ mod tests {
         let hook = |timeout| Some(HookConfig { timeout, ..HookConfig::default() });
         let hooks = |initializer, pre_stop| {
             move |spec: &mut FunctionSpec| {
-                spec.instance_lifecycle_config =
-                    Some(super::super::InstanceLifecycleConfig { initializer, pre_stop, ..Default::default() });
+                spec.instance_lifecycle_config = Some(super::super::InstanceLifecycleConfig {
+                    initializer,
+                    pre_stop,
+                    ..Default::default()
+                });
             }
         };
         assert_eq!(fc(hooks(hook(300), hook(90))), Ok(()));

@@ -91,8 +91,8 @@ impl Neighbours {
 
     fn engine(self) -> Engine {
         #[expect(clippy::expect_used, reason = "constants")]
-        let mut cluster =
-            Cluster::new(ClusterRules { node_life: None, ..ClusterRules::default() }).expect("legal");
+        let mut cluster = Cluster::new(ClusterRules { node_life: None, ..ClusterRules::default() })
+            .expect("legal");
         let many = (QUOTA as u32 * 2).div_ceil(NODES);
         for number in 0..NODES {
             let capacity = Capacity::Limited(Resources {
@@ -106,11 +106,8 @@ impl Neighbours {
         }
         let instances = PooledQuota { max: Some(QUOTA), burst: QUOTA, per_minute: 600 };
         let quota = AccountQuota { instances, ..AccountQuota::function_compute() };
-        let rules = SupplyRules {
-            quota: self.quotas.then_some(quota),
-            wait_for_quota: false,
-            evict: true,
-        };
+        let rules =
+            SupplyRules { quota: self.quotas.then_some(quota), wait_for_quota: false, evict: true };
         let world = World {
             cold_start: ColdStart::Fixed(Duration::from_millis(500)),
             capacity_wait: Duration::from_secs(10),
