@@ -1,15 +1,10 @@
 //! One request and its answer over a kept connection, tried again where that is safe.
 
-use std::net::IpAddr;
-
-use fc_core::{Body, Context, Error, ErrorKind, Exit, Instant, Qualifier, Request, Result};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
-use hyper::body::Incoming;
+use fc_core::{Error, ErrorKind, Exit, Instant, Result};
+use http::StatusCode;
 use rustix::process::Signal;
 
-use super::connection::{Connection, Lost, Sending};
-use super::head::{About, Heads};
+use super::client::{AnswerHead, Broken, Connection, Lost, Outgoing, Sending};
 use super::running::Running;
 
 /// How often an idempotent request is sent again after its connection was lost.
@@ -19,30 +14,8 @@ const AGAIN_MAX: u32 = 2;
 /// a new one.
 const STALE_MAX: u32 = 3;
 
-/// A caller's request without a body, to be made again.
-#[derive(Debug)]
-pub(super) struct Again {
-    pub(super) head: Parts,
-    pub(super) qualifier: Qualifier,
-    pub(super) cx: Context,
-    pub(super) client: Option<IpAddr>,
-}
-
-impl Again {
-    /// Whether a request may be sent twice: it has no effect and no body (`alibaba-fc.md` 5.3).
-    pub(super) fn may(head: &Parts, body: &Body) -> bool {
-        let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
-        body.known_length() == Some(0) && idempotent.contains(&head.method)
-    }
-
-    fn request(&self, heads: &Heads) -> Result<Request> {
-        let about = About { cx: self.cx, qualifier: &self.qualifier, client: self.client };
-        heads.pass_on(&self.head, Body::EMPTY, about)
-    }
-}
-
 /// An answer's head with the connection that brings the rest.
-type Answered = (Box<Connection>, Response<Incoming>);
+type Answered = (Box<Connection>, AnswerHead);
 
 /// A request that is on its way, or has no connection yet.
 pub(super) enum Begin {
@@ -52,7 +25,7 @@ pub(super) enum Begin {
 
 impl Running {
     /// Begins to send `request`, if a connection is there: nothing that large is carried around.
-    pub(super) fn send(&self, request: Request) -> Begin {
+    pub(super) fn send(&self, request: Outgoing) -> Begin {
         match self.connections.kept() {
             Some(connection) => Begin::Sent(connection.send(request)),
             None => Begin::Not(Lost::Untried(Box::new(request))),
@@ -60,12 +33,7 @@ impl Running {
     }
 
     /// Gives the head of the answer to what was begun.
-    pub(super) async fn exchange(
-        &self,
-        begin: Begin,
-        again: Option<&Again>,
-        began: Instant,
-    ) -> Result<Answered> {
+    pub(super) async fn exchange(&self, begin: Begin, began: Instant) -> Result<Answered> {
         let lost = match begin {
             Begin::Sent(sending) => match sending.await {
                 Ok(answered) => return within_contract(answered),
@@ -73,38 +41,34 @@ impl Running {
             },
             Begin::Not(lost) => lost,
         };
-        Box::pin(self.exchange_again(lost, again, began)).await
+        Box::pin(self.exchange_again(lost, began)).await
     }
 
-    async fn exchange_again(
-        &self,
-        mut lost: Lost,
-        again: Option<&Again>,
-        began: Instant,
-    ) -> Result<Answered> {
+    async fn exchange_again(&self, mut lost: Lost, began: Instant) -> Result<Answered> {
         let (mut retried, mut stale) = (0, 0);
         loop {
             let request = match lost {
-                Lost::Untried(request) => *request,
+                Lost::Untried(request) => request,
                 Lost::Unsent(_, error) if stale > STALE_MAX => {
-                    return Err(self.broken(began, error).await);
+                    return Err(self.broken(began, Broken::Lost(error)).await);
                 }
                 Lost::Unsent(request, _) => {
                     stale += 1;
-                    *request
+                    request
                 }
-                Lost::Sent(error) => {
-                    if let Some(error) = known(&error) {
-                        return Err(error);
-                    }
-                    match again {
-                        // A process that lives may have closed it on its own: no waiting.
-                        Some(again) if retried < AGAIN_MAX && self.leader.outcome().is_none() => {
-                            retried += 1;
-                            again.request(&self.heads)?
-                        }
-                        _ => return Err(self.broken(began, error).await),
-                    }
+                // A process that lives may have closed it on its own: no waiting.
+                Lost::Sent(Some(request), _)
+                    if retried < AGAIN_MAX && self.leader.outcome().is_none() =>
+                {
+                    retried += 1;
+                    request
+                }
+                Lost::Sent(_, error) => {
+                    return Err(self.broken(began, Broken::Lost(error)).await);
+                }
+                Lost::Body(error) => return Err(error),
+                Lost::Malformed(what) => {
+                    return Err(self.broken(began, Broken::Malformed(what)).await);
                 }
             };
             let connection = match stale < STALE_MAX && retried == 0 {
@@ -115,7 +79,7 @@ impl Running {
                 Ok(connection) => connection,
                 Err(error) => return Err(self.unreachable(began, error).await),
             };
-            match connection.send(request).await {
+            match connection.send(*request).await {
                 Ok(answered) => return within_contract(answered),
                 Err(again) => lost = again,
             }
@@ -143,7 +107,7 @@ impl Running {
 }
 
 fn within_contract(answered: Answered) -> Result<Answered> {
-    if answered.1.status() == StatusCode::SWITCHING_PROTOCOLS {
+    if answered.1.status == StatusCode::SWITCHING_PROTOCOLS {
         let message = "the function's server switched protocols unasked";
         return Err(Error::new(ErrorKind::BadResponse, message));
     }
@@ -162,16 +126,4 @@ fn is_the_servers(error: &std::io::Error) -> bool {
         Io::HostUnreachable,
     ];
     theirs.contains(&error.kind())
-}
-
-/// What is no lost connection: the request's body failed, or the answer is no HTTP.
-fn known(error: &hyper::Error) -> Option<Error> {
-    if let Some(ours) = Error::find(error) {
-        return Some(ours.duplicate());
-    }
-    let garbage = error.is_parse();
-    garbage.then(|| {
-        let message = format!("the function's server answered no valid HTTP: {error}");
-        Error::new(ErrorKind::BadResponse, message)
-    })
 }

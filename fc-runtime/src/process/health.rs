@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fc_core::{Exit, HealthCheckConfig, Request};
+use fc_core::{Exit, HealthCheckConfig};
+use http::uri::PathAndQuery;
 use rustix::process::Signal;
 
 use super::running::Running;
 
 /// Longest answer to a probe that is read, bytes: more says nothing more.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Counts probes in a row.
 #[derive(Debug, Default)]
@@ -64,21 +65,18 @@ impl Running {
 
     /// Whether the program answers with success (200 to 399).
     async fn probe_once(self: &Arc<Self>, path: &str) -> bool {
-        let mut request = Request::default();
-        match path.parse() {
-            Ok(uri) => *request.uri_mut() = uri,
-            Err(_) => return false,
-        }
-        *request.headers_mut() = self.heads.probe();
+        let Ok(path) = path.parse::<PathAndQuery>() else {
+            return false;
+        };
         let Ok(connection) = self.connections.take().await else {
             return false;
         };
-        let Ok((mut connection, answer)) = connection.send(request).await else {
+        let Ok((mut connection, answer)) = connection.send(self.heads.probe(&path)).await else {
             return false;
         };
-        let ok = (200..400).contains(&answer.status().as_u16());
-        if ok && connection.read(answer.into_body(), ANSWER_BYTES_MAX).await.is_some() {
-            self.connections.put(connection);
+        let ok = (200..400).contains(&answer.status.as_u16());
+        if ok && connection.read(ANSWER_BYTES_MAX).await.is_some() {
+            self.connections.keep(connection);
         }
         ok
     }

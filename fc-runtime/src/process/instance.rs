@@ -11,22 +11,20 @@ use fc_core::{
     Context, Error, ErrorKind, Exit, FailureType, Hook, Instance, Invocation, InvocationKind,
     LogType, Qualifier, Reply, RequestId, Response, Result, Target,
 };
-use http::{Method, Version};
-use hyper::body::Incoming;
+use http::Method;
 use parking_lot::Mutex;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
 use super::answer::Answer;
-use super::connection::Connection;
-use super::exchange::Again;
+use super::client::{AnswerHead, Connection};
 use super::head::{self, About};
 use super::log::{Call, Ended};
 use super::running::{Begun, Running};
 use super::tree::Tree;
 
 /// What of a failed hook's answer its error shows, bytes.
-const HOOK_ANSWER_BYTES_MAX: u64 = 4 * 1024;
+const HOOK_ANSWER_BYTES_MAX: usize = 4 * 1024;
 
 /// How long a killed leader may take to end before its tree is ended without knowing how it did.
 const KILLED_MAX: Duration = Duration::from_secs(5);
@@ -132,22 +130,19 @@ impl ProcessInstance {
         let Invocation { target, kind, client_ip: client, request, .. } = invocation;
         let (Target::Named { qualifier, .. } | Target::Resolved { qualifier, .. }) = target;
         let event = kind == InvocationKind::Event;
-        let (head, body) = request.into_parts();
-        let again = !event && Again::may(&head, &body);
         let about = About { cx, qualifier: &qualifier, client };
         let request = match kind {
-            InvocationKind::Event => running.heads.event(body, about),
-            InvocationKind::Http => running.heads.pass_on(&head, body, about),
+            InvocationKind::Event => running.heads.event(request.into_body(), about),
+            InvocationKind::Http => running.heads.pass_on(request, about),
         };
-        let again = again.then(|| Again { head, qualifier, cx, client });
         let begin = request.map(|request| running.send(request));
         async move {
             let answered = match begin {
-                Ok(begin) => running.exchange(begin, again.as_ref(), begun.at).await,
+                Ok(begin) => running.exchange(begin, begun.at).await,
                 Err(error) => Err(error),
             };
             match answered {
-                Ok((connection, answer)) => Ok(self.reply(event, connection, answer, begun)),
+                Ok((connection, head)) => Ok(self.reply(event, connection, head, begun)),
                 Err(error) => {
                     begun.fail();
                     Err(error)
@@ -160,24 +155,20 @@ impl ProcessInstance {
         &self,
         event: bool,
         connection: Box<Connection>,
-        answer: http::Response<Incoming>,
+        mut head: AnswerHead,
         begun: Begun,
     ) -> Reply {
         let running = &self.running;
-        let (mut parts, incoming) = answer.into_parts();
-        let (whole, failure) = match head::take_failure(&mut parts.headers) {
+        let (whole, failure) = match head::take_failure(&mut head.headers) {
             true => (Ended::Failed, Some(FailureType::Unhandled)),
             false => (Ended::Done, None),
         };
-        let body = Answer::body(connection, incoming, whole, begun);
-        let response = if event {
-            // An event's answer is its body, whatever the head says (`alibaba-fc.md` 2.6).
-            Response::new(body)
-        } else {
-            head::clean_answer(&mut parts.headers);
-            parts.version = Version::HTTP_11;
-            Response::from_parts(parts, body)
-        };
+        let mut response = Response::new(Answer::body(connection, whole, begun));
+        // An event's answer is its body, whatever the head says (`alibaba-fc.md` 2.6).
+        if !event {
+            *response.status_mut() = head.status;
+            *response.headers_mut() = head.headers;
+        }
         let mut reply = Reply::new(response);
         reply.failure = failure;
         reply.report.instance = Some(running.id);
@@ -214,14 +205,14 @@ impl ProcessInstance {
         let running = &self.running;
         let about =
             About { cx, qualifier: &Qualifier::Version(running.version.id()), client: None };
-        let request = running.heads.hook(method, path, about)?;
+        let request = running.heads.hook(&method, path, about)?;
         let begin = running.send(request);
-        let (mut connection, answer) = running.exchange(begin, None, begun.at).await?;
-        let status = answer.status();
-        let body = connection.read(answer.into_body(), HOOK_ANSWER_BYTES_MAX).await;
+        let (mut connection, answer) = running.exchange(begin, begun.at).await?;
+        let status = answer.status;
+        let body = connection.read(HOOK_ANSWER_BYTES_MAX).await;
         if status.is_success() {
             if body.is_some() {
-                running.connections.put(connection);
+                running.connections.keep(connection);
             }
             return Ok(());
         }

@@ -19,13 +19,15 @@
 
 mod answer;
 mod capture;
+mod client;
 mod config;
-mod connection;
+mod connections;
 mod descriptor;
 mod environment;
 mod exchange;
 mod head;
 mod health;
+mod hop;
 mod instance;
 mod leader;
 mod log;
@@ -51,7 +53,7 @@ use fc_core::{
 pub use config::ProcessConfig;
 
 use capture::Capture;
-use connection::Connections;
+use connections::Connections;
 use environment::{Inherited, environment};
 use head::Heads;
 use instance::ProcessInstance;
@@ -172,7 +174,7 @@ impl Runtime for ProcessRuntime {
         let (instance, address) = self.launch(spec)?;
         let running = instance.running().clone();
         match running.first_connection(address, began, self.config.ready).await {
-            Ok(connection) => running.connections.put(connection),
+            Ok(connection) => running.connections.keep(connection),
             Err(error) => {
                 instance.end(Duration::ZERO).await?;
                 return Err(error);

@@ -8,7 +8,7 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
-use super::connection::Connection;
+use super::client::Connection;
 use super::descriptor;
 use super::failed;
 use super::running::Running;
@@ -43,7 +43,7 @@ impl Running {
                 match TcpStream::connect(address).await {
                     // Within the ephemeral range a socket can meet itself.
                     Ok(stream) if stream.local_addr().ok() != stream.peer_addr().ok() => {
-                        return Connection::new(stream).await.map_err(failed("connection"));
+                        return Connection::new(stream).map_err(failed("connection"));
                     }
                     Ok(_) | Err(_) => {}
                 }

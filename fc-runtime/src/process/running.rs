@@ -12,7 +12,8 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 
 use super::capture::Capture;
-use super::connection::Connections;
+use super::client::Broken;
+use super::connections::Connections;
 use super::descriptor;
 use super::head::Heads;
 use super::leader::Leader;
@@ -128,8 +129,16 @@ impl Running {
         self.clock.with_deadline(by, self.exited()).await.ok()
     }
 
-    /// Why a connection broke.
-    pub(super) async fn broken(&self, began: Instant, error: hyper::Error) -> Error {
+    /// Why an answer broke off.
+    pub(super) async fn broken(&self, began: Instant, broken: Broken) -> Error {
+        let error = match broken {
+            Broken::Body(error) => return error,
+            Broken::Malformed(what) => {
+                let message = format!("the function's server answered no valid HTTP: {what}");
+                return Error::new(ErrorKind::BadResponse, message);
+            }
+            Broken::Lost(error) => error,
+        };
         match self.died().await {
             Some(exit) => self.crashed(began, exit),
             None => {

@@ -193,6 +193,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"this is no HTTP at all\r\n\r\n")
         self.close_connection = True
 
+    def do_raw(self):
+        """The request's body is the answer, byte for byte."""
+        self.wfile.write(self.body())
+        self.close_connection = "close" in self.path
+
     def do_upgrade(self):
         self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
 
