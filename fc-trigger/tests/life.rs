@@ -219,6 +219,29 @@ async fn t16_a_stalled_body_fails() {
     assert_eq!(next_answer(&mut stream, &mut Vec::new()).await.body, "ssssssss");
 }
 
+/// A client that sends half of a small body holds no instance, and the function's time does not run.
+#[tokio::test]
+async fn t16_a_small_body_is_whole_before_its_function_runs() {
+    let server = Server::start().await;
+    let mut stream = server.connect().await;
+    let head = "POST / HTTP/1.1\r\nHost: echo.localhost\r\nContent-Length: 65536\r\n\r\n";
+    let body = "x".repeat(65_536);
+    let (first, last) = body.split_at(body.len() - 1);
+    for part in [head, first] {
+        guarded(stream.write_all(part.as_bytes())).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(server.witness.is_running(0) && server.witness.has_dropped(0));
+    guarded(stream.write_all(last.as_bytes())).await.unwrap();
+    assert_eq!(next_answer(&mut stream, &mut Vec::new()).await.body, body);
+    assert_eq!(server.witness.seen().len(), 1);
+
+    // A larger one arises while the function reads it.
+    let head = "POST / HTTP/1.1\r\nHost: echo.localhost\r\nContent-Length: 65537\r\n\r\nx";
+    guarded(stream.write_all(head.as_bytes())).await.unwrap();
+    until(|| server.witness.is_running(1)).await;
+}
+
 /// T16: who does not read is not waited for.
 #[tokio::test]
 async fn t16_a_slow_reader_is_cut_off() {

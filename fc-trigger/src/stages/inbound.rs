@@ -15,10 +15,10 @@ use pin_project_lite::pin_project;
 
 use crate::link::{Carrier, Link};
 
-/// Of a body up to this length, the first frame is awaited before the invocation. A small body is
-/// then mostly complete: it goes on in memory, and a connection whose request was read to its end
-/// shows when the client leaves (INV-8), also if it waits for `100 Continue` and the function never
-/// looks at the body.
+/// A body up to this length is awaited before the invocation, and goes on in memory. A client that
+/// sends half of it holds no instance, nor is its function blamed for waiting; and a connection whose
+/// request was read to its end shows when the client leaves (INV-8), also if it waits for `100
+/// Continue` and the function never looks at the body.
 const PRIMED_BYTES_MAX: u64 = 64 * 1024;
 
 /// A request's body on its way in.
@@ -58,25 +58,16 @@ impl Inbound {
         }
     }
 
-    /// Whether the first frame is to be awaited.
+    /// Whether the body is to be awaited.
     pub(super) fn wants_priming(&self) -> bool {
         let is_small = |length| length <= PRIMED_BYTES_MAX;
         !self.body.is_in_memory() && self.body.known_length().is_some_and(is_small)
     }
 
-    /// Awaits the first frame; a body that is then complete lies in memory.
+    /// Awaits the whole body, which lies in memory then.
     pub(super) async fn prime(&mut self) -> Result<()> {
-        let first = match self.body.frame().await {
-            Some(frame) => frame?.into_data().unwrap_or_default(),
-            None => Bytes::new(),
-        };
-        if self.body.is_in_memory() {
-            self.body = first.into();
-            self.fault = Fault(None);
-            return Ok(());
-        }
-        let rest = std::mem::take(&mut self.body);
-        self.body = Body::stream(Primed { first: Some(first), rest });
+        self.body = std::mem::take(&mut self.body).read(PRIMED_BYTES_MAX).await?.into();
+        self.fault = Fault(None);
         Ok(())
     }
 
@@ -238,42 +229,4 @@ fn broken(error: Box<dyn StdError + Send + Sync>) -> Error {
         return Error::new(ErrorKind::ClientClosedRequest, message).with_source(error);
     }
     Error::invalid("request body", format_args!("{error}"))
-}
-
-pin_project! {
-    /// A body whose first frame was already taken.
-    struct Primed {
-        first: Option<Bytes>,
-        rest: Body,
-    }
-}
-
-impl HttpBody for Primed {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + first);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + first);
-        }
-        hint
-    }
 }
