@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::net::unix::pipe::Receiver;
 
 use super::failed;
-use super::log::{Call, Ended, Lines, Log};
+use super::lines::Lines;
+use super::log::{Call, Ended, Log};
 
 /// Read at once, bytes.
 const READ_BYTES: usize = 8 * 1024;

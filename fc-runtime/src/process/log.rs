@@ -1,12 +1,9 @@
 //! An instance's output: a bounded ring of lines, cut per request.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
 use fc_core::RequestId;
-
-/// Longest line that is kept whole, bytes (`alibaba-fc.md` 5.6).
-const LINE_BYTES_MAX: usize = 32 * 1024;
 
 /// Requests whose part of the log is known.
 const SPANS_MAX: usize = 1_024;
@@ -119,9 +116,25 @@ impl Log {
     }
 
     /// The last `max` bytes of a request's part; `None` if it is not known (any more).
+    ///
+    /// Of requests that ran meanwhile it has not the lines that name them, markers included. A line
+    /// that names nobody may be anybody's, and is in each of their parts (`alibaba-fc.md` 5.6).
     pub(super) fn tail(&self, id: RequestId, max: usize) -> Option<Bytes> {
         let span = self.spans.iter().rev().find(|span| span.id == id)?;
-        Some(self.between(span.from, span.to.unwrap_or(self.end), max))
+        let (from, to) = (span.from, span.to.unwrap_or(self.end));
+        let ran_meanwhile = |other: &&Span| {
+            other.id != id && other.from < to && other.to.is_none_or(|other| other > from)
+        };
+        let others: HashSet<RequestId> =
+            self.spans.iter().filter(ran_meanwhile).map(|other| other.id).collect();
+        if others.is_empty() {
+            return Some(self.between(from, to, max));
+        }
+        let all = self.between(from, to, usize::MAX);
+        let own = all.split_inclusive(|&byte| byte == b'\n').filter(|line| !names(line, &others));
+        let own: Vec<u8> = own.flatten().copied().collect();
+        let surplus = own.len().saturating_sub(max);
+        Some(Bytes::from(own).slice(surplus..))
     }
 
     /// The last `max` bytes.
@@ -178,48 +191,12 @@ impl Log {
     }
 }
 
-/// One stream's bytes as lines.
-#[derive(Default, Debug)]
-pub(super) struct Lines {
-    partial: Vec<u8>,
-    /// The rest of the line is dropped: it is too long.
-    cut: bool,
-}
-
-impl Lines {
-    /// Hands every line that `bytes` end to `line`, without its newline, and says how many bytes of
-    /// lines too long were dropped.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) -> usize {
-        let mut dropped = 0;
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let (text, ends) = match piece.strip_suffix(b"\n") {
-                Some(text) => (text, true),
-                None => (piece, false),
-            };
-            if ends && self.partial.is_empty() && text.len() <= LINE_BYTES_MAX {
-                line(text);
-                continue;
-            }
-            let room = LINE_BYTES_MAX - self.partial.len();
-            let kept = if self.cut { 0 } else { text.len().min(room) };
-            self.partial.extend_from_slice(&text[..kept]);
-            dropped += text.len() - kept;
-            self.cut |= kept < text.len();
-            if ends {
-                self.flush(&mut line);
-            }
-        }
-        dropped
-    }
-
-    /// Ends a line that its newline has not ended yet.
-    pub(super) fn flush(&mut self, mut line: impl FnMut(&[u8])) {
-        if !self.partial.is_empty() {
-            line(&self.partial);
-        }
-        self.partial = Vec::new();
-        self.cut = false;
-    }
+/// Whether `line` has the id of one of `others` in it.
+fn names(line: &[u8], others: &HashSet<RequestId>) -> bool {
+    line.windows(RequestId::TEXT_BYTES).any(|text| {
+        let text = text.starts_with(b"1-").then(|| str::from_utf8(text).ok()).flatten();
+        text.and_then(|text| text.parse().ok()).is_some_and(|id| others.contains(&id))
+    })
 }
 
 #[cfg(test)]
@@ -277,16 +254,41 @@ mod tests {
     }
 
     #[test]
-    fn run_9_a_line_too_long_is_cut_and_the_rest_counted() {
-        let mut lines = Lines::default();
-        let mut seen = Vec::new();
-        let mut dropped = 0;
-        for _ in 0..5 {
-            dropped += lines.feed(&[b'x'; 10_000], |line| seen.push(line.len()));
+    fn run_9_a_tail_has_no_line_that_names_a_request_of_the_same_time() {
+        let ids = RequestIds::with_prefix(1);
+        let [before, a, b, c] = std::array::from_fn(|_| ids.next(Timestamp::default()));
+        let mut log = Log::new(10_000);
+        log.begin(Call::Invoke, before);
+        log.finish(Call::Invoke, before, Ended::Done);
+        log.begin(Call::Invoke, a);
+        log.begin(Call::Invoke, b);
+        for line in [
+            format!("2026-01-01T00:00:00.000 {a} [INFO] of a"),
+            format!("2026-01-01T00:00:00.000 {b} [INFO] of b"),
+            format!("{a}, after {before}"),
+            "of nobody".to_owned(),
+        ] {
+            log.line(line.as_bytes());
         }
-        dropped += lines.feed(b"\nshort\n", |line| seen.push(line.len()));
-        assert_eq!(seen, [LINE_BYTES_MAX, 5]);
-        assert_eq!(dropped, 50_000 - LINE_BYTES_MAX);
+        log.finish(Call::Invoke, a, Ended::Done);
+        log.begin(Call::Invoke, c);
+        log.line(b"of b or c");
+        log.finish(Call::Invoke, b, Ended::Done);
+        let tail = text(log.tail(a, 4096));
+        let expected = [
+            format!("FC Invoke Start RequestId: {a}"),
+            format!("2026-01-01T00:00:00.000 {a} [INFO] of a"),
+            format!("{a}, after {before}"),
+            "of nobody".to_owned(),
+            format!("FC Invoke End RequestId: {a}"),
+        ];
+        assert_eq!(tail.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(text(log.tail(a, 5)), format!("{}\n", &a.to_string()[28..]));
+        let tail = text(log.tail(b, 4096));
+        assert!(tail.contains("of b\nof nobody\nof b or c\n"), "{tail}");
+        for other in [before, a, c] {
+            assert!(!tail.contains(&other.to_string()), "{tail}");
+        }
     }
 
     #[test]
@@ -320,25 +322,6 @@ mod tests {
                 prop_assert_eq!(log.lost() + log.ring.len() as u64, all);
                 prop_assert!(log.tail(a, 20).unwrap().len() <= 20);
             }
-        }
-
-        #[test]
-        fn run_9_lines_are_the_same_however_they_arrive(
-            text in "[a-c\n]{0,60}", cuts in prop::collection::vec(1usize..9, 1..20),
-        ) {
-            let mut lines = Lines::default();
-            let mut seen = Vec::new();
-            let mut rest = text.as_bytes();
-            for cut in cuts.iter().cycle() {
-                if rest.is_empty() { break; }
-                let (now, later) = rest.split_at((*cut).min(rest.len()));
-                lines.feed(now, |line| seen.push(String::from_utf8(line.to_vec()).unwrap()));
-                rest = later;
-            }
-            lines.flush(|line| seen.push(String::from_utf8(line.to_vec()).unwrap()));
-            let whole: Vec<&str> = text.split_terminator('\n').filter(|line| !line.is_empty()).collect();
-            seen.retain(|line| !line.is_empty());
-            prop_assert_eq!(seen, whole);
         }
     }
 }

@@ -30,6 +30,7 @@ mod health;
 mod hop;
 mod instance;
 mod leader;
+mod lines;
 mod log;
 mod memory;
 mod ports;
