@@ -243,6 +243,7 @@ impl Surroundings {
                 wanted.entry(version.uid()).or_insert_with(|| (pool, Levels::default()));
             levels.provisioned = levels.provisioned.max(provision.target);
             levels.on_demand_disabled |= provision.config.on_demand_disabled;
+            levels.freeze_provisioned |= !provision.config.always_allocate_cpu;
         }
     }
 

@@ -40,11 +40,11 @@ fn every_planted_bug_is_found() {
 #[test]
 fn the_same_seed_gives_the_same_events_byte_for_byte() {
     for seed in 0..50 {
-        let (one, other) = (Chaos::new(seed).run().unwrap(), Chaos::new(seed).run().unwrap());
+        let (one, other) = (Chaos::new(seed).log().unwrap(), Chaos::new(seed).log().unwrap());
         assert!(one == other, "seed {seed}");
         assert!(one.lines().count() > 100, "a life has events");
     }
-    assert_ne!(Chaos::new(1).run().unwrap(), Chaos::new(2).run().unwrap());
+    assert_ne!(Chaos::new(1).log().unwrap(), Chaos::new(2).log().unwrap());
 }
 
 /// I33: an account that asks for ten times its quota moves another's p99 by at most a fifth; without
@@ -65,7 +65,7 @@ fn i33_a_noisy_account_does_not_move_a_quiet_one() {
 #[test]
 fn everything_happens_in_some_life() {
     let mut log = String::new();
-    (0..60).for_each(|seed| log += &Chaos::new(seed).run().unwrap());
+    (0..60).for_each(|seed| log += &Chaos::new(seed).log().unwrap());
     let kinds = [
         "submit",
         "begin",

@@ -44,6 +44,39 @@ async fn quo_2_the_301st_instance_is_refused_and_five_come_each_second() {
     world.end().await;
 }
 
+/// QUO-1: over all functions of an account, 300 vCPU at once, then 6 more each second, up to 600.
+#[tokio::test]
+async fn quo_1_300_vcpu_at_once_and_six_more_each_second_up_to_600() {
+    let world = World::new(|runtime| runtime.run_time(1_000 * SECOND));
+    for name in ["f", "g"] {
+        world.deploy(name, |spec| {
+            (spec.cpu, spec.memory_size, spec.timeout) = (6.0, 8_192, 2_000);
+        });
+    }
+    let mut calls: Vec<_> = (0..50).map(|n| world.call(["f", "g"][n % 2], "x")).collect();
+    world.settle().await;
+    assert_eq!(world.scheduler.account_use(account()).cpu_milli, 300_000);
+    let refused = world.err("f").await;
+    assert_eq!(refused.retry(), Retry::After(SECOND));
+    assert!(refused.message().contains("cpu_milli_burst: 6000 more over 300000 of 300000"));
+    for second in 1..=50 {
+        world.pass(SECOND).await;
+        calls.push(world.call("g", "x"));
+        world.settle().await;
+        let used = world.scheduler.account_use(account()).cpu_milli;
+        assert_eq!(used, 300_000 + 6_000 * second, "in second {second}");
+    }
+    world.pass(100 * SECOND).await;
+    let refused = world.err("f").await;
+    assert!(refused.message().contains("cpu_milli_max: 6000 more over 600000 of 600000"));
+    assert_eq!(refused.retry(), Retry::After(SECOND), "there is no time to name: the kind's own");
+    world.pass(1_000 * SECOND).await;
+    for call in calls {
+        assert!(world.finish(call).await.is_ok());
+    }
+    world.end().await;
+}
+
 /// QUO-4, I18: a start that fails gives its share back.
 #[tokio::test]
 async fn quo_4_a_failed_start_holds_nothing() {

@@ -56,6 +56,9 @@ impl Account {
     }
 }
 
+/// The largest burst of a life over its slowest growth: nothing older can matter.
+const REFILLED: Duration = Duration::from_secs(60);
+
 /// Sees what happens, and judges it.
 #[derive(Debug, Default)]
 pub(in crate::sim) struct Witness {
@@ -67,7 +70,7 @@ pub(in crate::sim) struct Witness {
     pub(super) may_go_early: bool,
     pub(super) broken: Option<Broken>,
     /// What happened, a line each: the same seed gives the same bytes.
-    pub(super) log: String,
+    pub(super) log: Option<String>,
     pub(super) answers: u64,
     pub(super) submitted: u64,
     now: Instant,
@@ -75,13 +78,15 @@ pub(in crate::sim) struct Witness {
 
 impl Witness {
     fn find(&mut self, invariant: Invariant, what: String) {
-        let _ = writeln!(self.log, "BROKEN {}: {what}", invariant.id());
         let at = self.now;
+        self.note(format_args!("BROKEN {}: {what}", invariant.id()));
         self.broken.get_or_insert(Broken { invariant, at, what });
     }
 
     fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        let _ = writeln!(self.log, "{} {what}", self.now.as_nanos());
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{} {what}", self.now.as_nanos());
+        }
     }
 
     pub(in crate::sim) fn time(&mut self, now: Instant) {
@@ -181,6 +186,8 @@ impl Witness {
         self.now = now;
         self.note(format_args!("start for {pool}"));
         let account = &mut self.accounts[self.contracts[pool as usize].account as usize];
+        // After so long even a pool of the largest burst is full again.
+        account.started.retain(|begin| now - *begin <= REFILLED);
         account.held += 1;
         if account.max.is_some_and(|max| account.held > max) {
             let what = format!("{} held of {:?}", account.held, account.max);
@@ -266,13 +273,6 @@ impl Witness {
                 let what = format!("{instance} idled for {:?}", now - seen.idle_since);
                 self.find(Invariant::IdleRelease, what);
             }
-        }
-    }
-
-    /// The log of what the callers see of the quotas.
-    pub(super) fn judge_holdings(&mut self) {
-        for (number, account) in self.accounts.iter().enumerate() {
-            let _ = writeln!(self.log, "account {number} holds {}", account.held);
         }
     }
 

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 /// let scaling = config.compile()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProvisionConfig {
     /// Instances at any time, 0 to 10 000.
@@ -39,6 +39,21 @@ pub struct ProvisionConfig {
     /// Whether requests that provisioned instances cannot take are refused (`disableOndemand`). The
     /// engine's to enforce.
     pub on_demand_disabled: bool,
+    /// Whether idle provisioned instances keep their CPU (`alwaysAllocateCPU`, by default yes). If
+    /// not, they are frozen like others, where their runtime can. The engine's to enforce.
+    pub always_allocate_cpu: bool,
+}
+
+impl Default for ProvisionConfig {
+    fn default() -> Self {
+        Self {
+            default_target: 0,
+            scheduled_actions: Vec::new(),
+            target_tracking_policies: Vec::new(),
+            on_demand_disabled: false,
+            always_allocate_cpu: true,
+        }
+    }
 }
 
 /// A target that is set by the clock.
