@@ -158,8 +158,12 @@ impl Surroundings {
             tracing::error!(node = %node.id, "node lost");
             node.lost.cancel();
         }
+        let now = self.clock.now();
         for pool in self.all_pools() {
-            pool.update(None, |core| core.lose_node(key));
+            pool.update(None, |core| {
+                core.expel_from(key, now);
+                core.lose_node(key);
+            });
         }
         self.forget_empty_nodes();
     }

@@ -33,9 +33,7 @@ pub(crate) fn settle(
         Ok(Err(error)) => {
             lease.fail(error.kind());
             if lease.running().node.lost.is_cancelled() {
-                let message = "the node was lost while the function ran there";
-                let lost = Error::internal(message).with_retry(Retry::Never);
-                return Err(lost.with_source(error));
+                return Err(node_lost().with_source(error));
             }
             // It has run, or may have: no class that promises the contrary gets out (I4).
             Err(match error.retry() {
@@ -43,8 +41,18 @@ pub(crate) fn settle(
                 Retry::Never | Retry::Exhausted => error,
             })
         }
+        // The driver did not notice, and it is not the function's fault that nobody answered.
+        Err(Elapsed) if lease.running().node.lost.is_cancelled() => {
+            lease.fail(ErrorKind::InternalServerError);
+            Err(node_lost())
+        }
         Err(Elapsed) => Err(timed_out(lease, version)),
     }
+}
+
+/// It has run there, or may have: not to be repeated.
+fn node_lost() -> Error {
+    Error::internal("the node was lost while the function ran there").with_retry(Retry::Never)
 }
 
 /// Reads a whole answer, and then the end of its log (INV-9).

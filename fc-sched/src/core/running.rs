@@ -76,6 +76,17 @@ impl Running {
         Some(instance)
     }
 
+    /// The requests that hold a slot of `instance`, in no order. As slow as there are many.
+    pub(super) fn of(&self, instance: InstanceKey) -> Vec<RequestKey> {
+        let entries = self.entries.iter().enumerate();
+        let there = entries.filter(|(_, entry)| entry.instance == Some(instance));
+        let key = |(index, entry): (usize, &Entry)| RequestKey {
+            index: index as u32,
+            generation: entry.generation,
+        };
+        there.map(key).collect()
+    }
+
     /// The request that is due first, its instance, and when.
     pub(super) fn first(&self) -> Option<(RequestKey, InstanceKey, Instant)> {
         let index = (!self.order.is_empty()).then_some(self.order.first)?;

@@ -29,7 +29,14 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         let (pool, instance, node) = (self.pool, self.instance, self.node);
-        self.around.with_supply(|supply, pools, now| supply.give(pool, instance, node, pools, now));
+        let removable = self.around.with_supply(|supply, pools, now| {
+            supply.give(pool, instance, node, pools, now);
+            supply.cluster().node(node).is_some_and(|node| node.is_removable())
+        });
+        if removable {
+            // It was emptied or lost, and this was its last instance (NOD-5).
+            self.around.forget_empty_nodes();
+        }
     }
 }
 

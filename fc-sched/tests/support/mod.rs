@@ -10,7 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fc_core::*;
 use fc_sched::core::quota::{AccountQuota, AccountUse};
-use fc_sched::{Node, Policies, Scheduler, SchedulerConfig, SchedulerPorts};
+use fc_sched::core::WaitsFor;
+use fc_sched::core::placement::{Capacity, NodeSpec, RuntimeSet, Tenancy, Zone};
+use fc_sched::{
+    Decision, DecisionSink, Node, Outcome, Policies, Scheduler, SchedulerConfig, SchedulerPorts,
+};
 use fc_testkit::{ScriptedRuntime, SimClock};
 use parking_lot::Mutex;
 
@@ -148,6 +152,16 @@ impl World {
         name: &str,
         edit: impl FnOnce(&mut FunctionSpec),
     ) -> Option<Arc<FunctionVersion>> {
+        self.deploy_for(account(), name, edit)
+    }
+
+    /// A function of another account; names are the catalog's, not the account's.
+    pub fn deploy_for(
+        &self,
+        account: AccountId,
+        name: &str,
+        edit: impl FnOnce(&mut FunctionSpec),
+    ) -> Option<Arc<FunctionVersion>> {
         let mut spec = FunctionSpec {
             function_name: name.into(),
             runtime: "in-process".into(),
@@ -157,7 +171,7 @@ impl World {
         let uid = self.catalog.uids.fetch_add(1, Ordering::Relaxed);
         let code = Arc::new(CodeRef::Registered);
         let version =
-            FunctionVersion::new(uid, account(), VersionId::LATEST, &spec, code, &self.limits);
+            FunctionVersion::new(uid, account, VersionId::LATEST, &spec, code, &self.limits);
         self.catalog.versions.lock().insert(name.into(), Arc::new(version.unwrap()))
     }
 
@@ -269,6 +283,96 @@ impl World {
         assert!(self.network.0.lock().is_empty(), "I18: attachments left");
         assert_eq!(self.clock.pending_timers(), 0, "I18: timers left");
     }
+}
+
+/// What was decided, as a sink may keep it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decided {
+    pub request_id: RequestId,
+    pub function: String,
+    pub got: Got,
+    pub waited: Duration,
+    pub waited_for: Option<WaitsFor>,
+}
+
+/// What an invocation got.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Got {
+    Slot { instance: InstanceId, node: String, cold: bool, initialized: Duration },
+    Refused { kind: ErrorKind, message: String },
+}
+
+/// Every decision there was.
+#[derive(Debug, Default)]
+pub struct Decisions(pub Mutex<Vec<Decided>>);
+
+impl DecisionSink for Decisions {
+    fn decided(&self, decision: &Decision<'_>) {
+        let got = match decision.outcome {
+            Outcome::Slot { instance, node, cold, initialized } => {
+                Got::Slot { instance, node: node.to_string(), cold, initialized }
+            }
+            Outcome::Refused(error) => {
+                Got::Refused { kind: error.kind(), message: error.message().to_owned() }
+            }
+        };
+        self.0.lock().push(Decided {
+            request_id: decision.request_id,
+            function: decision.version.name().to_string(),
+            got,
+            waited: decision.waited,
+            waited_for: decision.waited_for,
+        });
+    }
+}
+
+impl Decisions {
+    /// The node that an instance runs on, by what was decided for its requests.
+    pub fn node_of(&self, reply: &Reply) -> String {
+        let id = reply.report.instance.unwrap();
+        let on = |decided: &Decided| match &decided.got {
+            Got::Slot { instance, node, .. } if *instance == id => Some(node.clone()),
+            _ => None,
+        };
+        self.0.lock().iter().rev().find_map(on).unwrap()
+    }
+
+    pub fn last(&self) -> Decided {
+        self.0.lock().last().unwrap().clone()
+    }
+}
+
+/// A configuration without an account's quota.
+pub fn config(policies: Policies, decisions: &Arc<Decisions>) -> SchedulerConfig {
+    SchedulerConfig {
+        limits: Limits::function_compute(),
+        account_quota: None,
+        policies,
+        decisions: Some(decisions.clone()),
+    }
+}
+
+/// A node with room for so many instances of the default size, whose accounts trust each other.
+pub fn node_spec(id: &str, zone: &str, instances: u32) -> NodeSpec {
+    let size = Resources { cpu_milli: 350, memory_mb: 512, disk_mb: 512 };
+    NodeSpec {
+        id: NodeId::new(id).unwrap(),
+        capacity: Capacity::Limited(Resources {
+            cpu_milli: size.cpu_milli * instances,
+            memory_mb: size.memory_mb * instances,
+            disk_mb: size.disk_mb * instances,
+        }),
+        zone: Zone::new(zone).unwrap(),
+        tenancy: Tenancy::Shared,
+        isolation: Isolation::None,
+        runtimes: RuntimeSet::of(RuntimeKind::InProcess),
+        owner: None,
+        accounts_trust_each_other: true,
+    }
+}
+
+pub fn node(id: &str, zone: &str, instances: u32, runtime: &Arc<ScriptedRuntime>) -> Node {
+    Node::new(node_spec(id, zone, instances), vec![runtime.clone()]).unwrap()
 }
 
 pub const SECOND: Duration = Duration::from_secs(1);

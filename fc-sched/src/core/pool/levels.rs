@@ -2,7 +2,7 @@
 
 use fc_core::Instant;
 
-use super::{Effect, Levels, Pool};
+use super::{Effect, Levels, Pool, Release};
 use crate::core::instance::{Class, Phase};
 use crate::core::placement::NodeKey;
 use crate::core::slots::InstanceKey;
@@ -116,6 +116,7 @@ impl<I: Clone, W> Pool<I, W> {
     /// The node's time is up: what is left on it takes no more requests.
     pub fn leave_node(&mut self, node: NodeKey) {
         for key in self.on_node(node) {
+            self.forgive(key);
             self.let_go(key);
         }
         self.balance();
@@ -131,6 +132,19 @@ impl<I: Clone, W> Pool<I, W> {
             }
         }
         self.balance();
+    }
+
+    /// Requests on a node lose their slots, and their instances are stopped under them: with a lost
+    /// node, whose driver may never say that they are over.
+    pub fn expel_from(&mut self, node: NodeKey, now: Instant) {
+        for key in self.on_node(node) {
+            for request in self.running.of(key) {
+                self.running.end(request);
+                self.ended(key, Release::Revoke { replace: false }, now);
+            }
+        }
+        self.balance();
+        self.retire_idle_if_closing();
     }
 
     /// Instances on a node. As slow as there are many in the pool.

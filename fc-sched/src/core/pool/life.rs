@@ -98,6 +98,7 @@ impl<I: Clone, W> Pool<I, W> {
     }
 
     pub(super) fn fail_instance(&mut self, key: InstanceKey) {
+        self.forgive(key);
         self.slots.edit(key, InstanceState::mark_failed);
         self.slots.drain(key);
         self.stop_if_idle(key);
@@ -129,9 +130,28 @@ impl<I: Clone, W> Pool<I, W> {
     /// has taken its place.
     pub(super) fn let_go_if_idle(&mut self, key: InstanceKey) {
         let idle = |state: &InstanceState| state.leaving && state.phase() == Phase::Idle;
-        let state = self.state(key).filter(idle);
-        if state.is_some_and(|state| state.class() == Class::OnDemand) {
+        let Some(state) = self.state(key).filter(idle) else {
+            return;
+        };
+        let waits = |more: &super::More| more.leaving.contains(&key);
+        let replaced = !self.more.as_deref().is_some_and(waits);
+        if replaced || state.class() == Class::OnDemand {
+            self.forgive(key);
             self.retire(key);
+        }
+    }
+
+    /// An instance of a node that is emptied goes before it was replaced: none is owed for it any
+    /// more.
+    pub(super) fn forgive(&mut self, key: InstanceKey) {
+        let Some(more) = &mut self.more else {
+            return;
+        };
+        if let Some(place) = more.leaving.iter().position(|each| *each == key) {
+            more.leaving.remove(place);
+            if self.state(key).is_some_and(|state| state.class() == Class::OnDemand) {
+                self.owed = self.owed.saturating_sub(1);
+            }
         }
     }
 
