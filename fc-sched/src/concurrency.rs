@@ -10,10 +10,11 @@ use crate::core::quota::{Concurrency, Exceeded};
 /// What one account runs at once, and may.
 pub(crate) type AccountExecutions = Concurrency;
 
-/// All accounts' executions. A pool looks its account's up once, so that a warm request touches one
-/// counter, and none where there is no limit.
+/// All accounts' executions. Where accounts have quotas all are counted, also those that have no
+/// limit: they may get one while requests run, and it holds at once (I15).
 #[derive(Debug)]
 pub(crate) struct Executions {
+    /// What an account may unless it was told otherwise; `None`: accounts have no quota.
     limit: Option<u32>,
     /// Kept for as long as the scheduler is: two words for each account that ever invoked.
     accounts: HashMap<AccountId, Arc<AccountExecutions>, foldhash::fast::RandomState>,
@@ -24,11 +25,12 @@ pub(crate) struct Executions {
 pub(crate) struct ExecutionPermit(Arc<AccountExecutions>);
 
 impl Executions {
-    pub(crate) fn new(limit: Option<u32>) -> Self {
-        Self { limit, accounts: HashMap::default() }
+    /// `limit`: `None`: accounts have no quota; `Some(None)`: a quota that does not limit this.
+    pub(crate) fn new(limit: Option<Option<u32>>) -> Self {
+        Self { limit: limit.map(unlimited_if_none), accounts: HashMap::default() }
     }
 
-    /// The account's counter, if it has a limit.
+    /// The account's counter, if accounts have quotas.
     pub(crate) fn of(&self, account: AccountId) -> Option<Arc<AccountExecutions>> {
         let limit = self.limit?;
         let new = || Arc::new(Concurrency::new(limit));
@@ -37,12 +39,17 @@ impl Executions {
 }
 
 impl Executions {
-    /// Another limit for one account.
-    pub(crate) fn set_limit(&self, account: AccountId, limit: u32) {
+    /// Another limit for one account; `None`: no limit.
+    pub(crate) fn set_limit(&self, account: AccountId, limit: Option<u32>) {
         if let Some(executions) = self.of(account) {
-            executions.set_limit(limit);
+            executions.set_limit(unlimited_if_none(limit));
         }
     }
+}
+
+/// More than can run at once.
+fn unlimited_if_none(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(u32::MAX)
 }
 
 impl ExecutionPermit {

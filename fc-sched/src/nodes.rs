@@ -7,7 +7,7 @@ use fc_core::{AccountId, Error, ErrorKind, FunctionName, NodeId, Result};
 use crate::Scheduler;
 use crate::core::placement::{Capacity, NodeKey, NodeState, Zone};
 use crate::core::quota::AccountQuota;
-use crate::shell::{Node, NodeShell, Surroundings};
+use crate::shell::{Node, NodeShell, PoolShell, Surroundings};
 
 /// What is known of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,14 +105,13 @@ impl Scheduler {
         if !set {
             return Err(no_quotas());
         }
-        if let Some(limit) = quota.concurrency {
-            self.around.executions.set_limit(account, limit);
-        }
+        self.around.executions.set_limit(account, quota.concurrency);
         Ok(())
     }
 
     /// Reserves so many instances of its account's for a function, which may have no more than these;
-    /// `None`: none are reserved. 0 stops the function (QUO-3).
+    /// `None`: none are reserved. What is held over it stays until it goes, but 0 stops the function
+    /// (QUO-3): what it has takes no more requests.
     ///
     /// # Errors
     ///
@@ -129,7 +128,19 @@ impl Scheduler {
             supply.serve(pools, now);
             Some(reserved)
         });
-        Ok(reserved.ok_or_else(no_quotas)??)
+        reserved.ok_or_else(no_quotas)??;
+        if instances == Some(0) {
+            // Whoever comes next asks the supply, and gets nothing.
+            let of_function = |pool: &Arc<PoolShell>| {
+                pool.version.account() == account && pool.version.name() == function
+            };
+            let pools = self.around.all_pools();
+            for pool in pools.iter().filter(|pool| of_function(pool)) {
+                pool.close();
+                pool.update(None, crate::core::Pool::let_all_go);
+            }
+        }
+        Ok(())
     }
 
     fn find(&self, id: &NodeId) -> Result<NodeKey> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::{
-    AccountId, Context, Deadline, Error, FunctionVersion, Instant, Invocation, Invoke, LogType,
+    AccountId, Context, Deadline, Error, ErrorKind, FunctionVersion, Instant, Invocation, Invoke, LogType,
     Reply, Result, Target,
 };
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ impl Scheduler {
             gate: Gate::default(),
             supply: parking_lot::Mutex::new(Supply::new(supply, cluster)),
             nodes,
-            executions: Executions::new(account_quota.and_then(|quota| quota.concurrency)),
+            executions: Executions::new(account_quota.map(|quota| quota.concurrency)),
             scaled: Scaled::default(),
             reaper: Arc::new(Reaper::default()),
             pools: papaya::HashMap::default(),
@@ -192,22 +192,30 @@ impl Scheduler {
         cx: Context,
         version: &Arc<FunctionVersion>,
         waiting: Waiting,
+        since: Instant,
         invocation: Invocation,
     ) -> Result<(Granted, Invocation)> {
         let until = self.wait_until(cx, version, self.around.clock.now());
+        let waits_for = waiting.waits_for;
+        let mut left = Left { scheduler: self, cx, version, waits_for, since, waits: true };
         let mut acquired = Acquired::Wait(waiting);
-        loop {
-            let granted = match acquired {
-                Acquired::Slot(lease) => Granted::warm(lease, self.around.clock.now()),
-                Acquired::Wait(waiting) => waiting.granted(until).await?,
-                Acquired::Closed => return Err(Error::internal("a closed pool was given")),
-            };
-            // Between the grant and this task's turn the instance may have failed (I17).
-            if granted.lease.is_good() {
-                return Ok((granted, invocation));
+        let granted = async {
+            loop {
+                let granted = match acquired {
+                    Acquired::Slot(lease) => Granted::warm(lease, self.around.clock.now()),
+                    Acquired::Wait(waiting) => waiting.granted(until).await?,
+                    Acquired::Closed => return Err(Error::internal("a closed pool was given")),
+                };
+                // Between the grant and this task's turn the instance may have failed (I17).
+                if granted.lease.is_good() {
+                    return Ok(Granted { waited_for: Some(waits_for), ..granted });
+                }
+                acquired = self.acquire(version, self.around.clock.now())?;
             }
-            acquired = self.acquire(version, self.around.clock.now())?;
-        }
+        };
+        let granted = granted.await;
+        left.waits = false;
+        Ok((granted?, invocation))
     }
 
     /// When a request stops waiting for an instance: its own deadline, or else the longest that one
@@ -281,6 +289,27 @@ impl Scheduler {
     }
 }
 
+/// An invocation that waits. Dropped while it does, its caller has left, which is on record too.
+struct Left<'w> {
+    scheduler: &'w Scheduler,
+    cx: Context,
+    version: &'w FunctionVersion,
+    waits_for: WaitsFor,
+    since: Instant,
+    waits: bool,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if self.waits {
+            let message = "the caller left while it waited for an instance";
+            let error = Error::new(ErrorKind::ClientClosedRequest, message);
+            let waits_for = Some(self.waits_for);
+            self.scheduler.refused(self.cx, self.version, self.since, waits_for, error);
+        }
+    }
+}
+
 #[async_trait]
 impl Invoke for Scheduler {
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
@@ -294,7 +323,7 @@ impl Invoke for Scheduler {
             Acquired::Slot(lease) => (Granted::warm(lease, accepted), invocation),
             Acquired::Wait(waiting) => {
                 let waits_for = Some(waiting.waits_for);
-                let waited = Box::pin(self.wait(cx, &version, waiting, invocation)).await;
+                let waited = Box::pin(self.wait(cx, &version, waiting, accepted, invocation)).await;
                 waited.map_err(|error| self.refused(cx, &version, accepted, waits_for, error))?
             }
             Acquired::Closed => return Err(Error::internal("a closed pool was given")),

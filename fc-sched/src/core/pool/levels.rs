@@ -32,6 +32,17 @@ impl<I: Clone, W> Pool<I, W> {
         self.levels()
     }
 
+    /// What there is takes no more requests: it goes when those that run are over.
+    pub fn let_all_go(&mut self) {
+        let keys: Vec<InstanceKey> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.forgive(key);
+            self.let_go(key);
+        }
+        self.balance();
+        self.close_if_empty();
+    }
+
     /// The maximum of on-demand instances from now on: what is over it stays until it is idle.
     pub fn set_instance_max(&mut self, instance_max: u32) {
         self.rules.instance_max = instance_max;
