@@ -73,6 +73,11 @@ impl Series {
         }
     }
 
+    /// The same turns in another unit.
+    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+        self.0.iter().copied().map(change).collect()
+    }
+
     /// (highest - lowest) / median.
     pub(crate) fn spread(&self) -> f64 {
         (self.highest() - self.lowest()) / self.median()

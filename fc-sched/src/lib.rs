@@ -21,6 +21,7 @@ mod scheduler;
 mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod warm;
 
 pub use config::{Needs, NeedsOf, Policies, SchedulerConfig, SchedulerPorts};
 pub use decision::{Decision, DecisionSink, Outcome};
@@ -28,3 +29,4 @@ pub use nodes::NodeStatus;
 pub use scaling::ProvisionStatus;
 pub use scheduler::Scheduler;
 pub use shell::Node;
+pub use warm::WarmSlot;

@@ -182,6 +182,16 @@ impl PoolShell {
         acquired
     }
 
+    /// A slot that is free now.
+    pub(crate) fn acquire_free(self: &Arc<Self>, now: Instant) -> Option<SlotLease> {
+        let (slot, effects) = self.change(|core| core.acquire_free(now));
+        let lease = slot.map(|(key, running)| SlotLease::new(self.clone(), key, running));
+        if !effects.is_empty() {
+            self.perform(effects, None);
+        }
+        lease
+    }
+
     pub(super) fn exhausted(&self, what: impl std::fmt::Display) -> Error {
         let message = format!("function '{}': {what}", self.version.name());
         Error::new(ErrorKind::ResourceExhausted, message)

@@ -155,12 +155,8 @@ impl<I: Clone, W> Pool<I, W> {
         if self.closed {
             return Acquire::Refused(Refusal::Closed);
         }
-        if let Some(load) = self.more.as_mut().and_then(|more| more.load.as_mut()) {
-            load.arrived();
-        }
-        if self.line.is_empty()
-            && let Some((key, handle)) = self.take_best_slot(now)
-        {
+        self.arrived();
+        if let Some((key, handle)) = self.take_free_slot(now) {
             return Acquire::Slot(key, handle);
         }
         if let Some(refusal) = self.refusal() {
@@ -173,6 +169,21 @@ impl<I: Clone, W> Pool<I, W> {
         let key = self.line.join(waiter());
         self.balance();
         Acquire::Wait(key, waits_for)
+    }
+
+    /// A slot for a request if one is free; otherwise nobody waits and nothing is wanted.
+    pub fn acquire_free(&mut self, now: Instant) -> Option<(SlotKey, I)> {
+        if self.closed {
+            return None;
+        }
+        let slot = self.take_free_slot(now);
+        if slot.is_some() {
+            self.arrived();
+        } else {
+            // An instance that was too old may have gone, and be wanted again by its level.
+            self.balance();
+        }
+        slot
     }
 
     /// A request leaves the line; whether it was in it.
@@ -283,6 +294,17 @@ impl<I: Clone, W> Pool<I, W> {
         } else {
             WaitsFor::AnotherInstance
         }
+    }
+
+    fn arrived(&mut self) {
+        if let Some(load) = self.more.as_mut().and_then(|more| more.load.as_mut()) {
+            load.arrived();
+        }
+    }
+
+    /// While anybody waits no slot is free: it is theirs.
+    fn take_free_slot(&mut self, now: Instant) -> Option<(SlotKey, I)> {
+        if self.line.is_empty() { self.take_best_slot(now) } else { None }
     }
 
     /// The busiest instance's free slot, after instances that are too old were retired.
