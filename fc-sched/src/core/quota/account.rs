@@ -1,5 +1,7 @@
 //! One account's instances, vCPU and memory.
 
+use std::time::Duration;
+
 use fc_core::{FunctionName, Instant, Resources};
 
 use super::{Exceeded, Growth, Quota, Shares};
@@ -122,7 +124,7 @@ impl AccountLedger {
     /// # Errors
     ///
     /// The first quota that does not allow it; totals are named before growth, since time does not
-    /// help them.
+    /// help them. Of growths, the one that takes longest to allow it: then all of them do.
     pub fn take(
         &mut self,
         function: &FunctionName,
@@ -144,12 +146,21 @@ impl AccountLedger {
         // Copies, kept only if all agree.
         let mut grown = [self.instances, self.cpu_milli, self.memory_mb];
         let growths = [Quota::InstanceGrowth, Quota::CpuGrowth, Quota::MemoryGrowth];
+        let mut slowest: Option<Exceeded> = None;
         for ((quota, growth), asked) in growths.into_iter().zip(&mut grown).zip(asked) {
-            growth.take(asked, now).map_err(|retry_after| {
+            if let Err(retry_after) = growth.take(asked, now) {
                 let limit = growth.burst();
                 let used = limit - growth.available(now);
-                Exceeded { quota, limit, used, asked, retry_after }
-            })?;
+                let exceeded = Exceeded { quota, limit, used, asked, retry_after };
+                // Never is longer than any time.
+                let wait = |exceeded: &Exceeded| exceeded.retry_after.unwrap_or(Duration::MAX);
+                if slowest.as_ref().is_none_or(|slowest| wait(slowest) < wait(&exceeded)) {
+                    slowest = Some(exceeded);
+                }
+            }
+        }
+        if let Some(exceeded) = slowest {
+            return Err(exceeded);
         }
         [self.instances, self.cpu_milli, self.memory_mb] = grown;
         self.used.instances += asked[0];
@@ -223,8 +234,6 @@ impl AccountLedger {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use fc_core::{Error, ErrorKind, Retry};
     use proptest::prelude::*;
 
@@ -292,6 +301,21 @@ mod tests {
         }
         let full = account.take(&f(), size, START + Duration::from_secs(600)).unwrap_err();
         assert_eq!(full.quota, Quota::Memory);
+    }
+
+    /// When the named time has passed, no other growth stands in the way.
+    #[test]
+    fn quo_4_of_two_growths_the_slower_is_named() {
+        let mut quota = AccountQuota::function_compute();
+        (quota.instances.burst, quota.cpu_milli.burst) = (1, 1_000);
+        (quota.instances.per_minute, quota.cpu_milli.per_minute) = (60, 1_000);
+        let mut account = AccountLedger::new(quota, START);
+        let size = Resources { cpu_milli: 1_000, ..SMALL };
+        account.take(&f(), size, START).unwrap();
+        let refused = account.take(&f(), size, START).unwrap_err();
+        let after = Duration::from_secs(60);
+        assert_eq!((refused.quota, refused.retry_after), (Quota::CpuGrowth, Some(after)));
+        account.take(&f(), size, START + after).unwrap();
     }
 
     #[test]
