@@ -155,6 +155,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
         let wanted = pools.wanted(pool);
         self.line.want(profile.account, pool, wanted);
         if wanted == 0 {
+            self.unblocked(pool);
             self.forget_if_unused(pool);
             return;
         }
@@ -208,7 +209,10 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
                     failures = 0;
                     self.line.served(pool, cost);
                 }
-                Granted::NotWanted => self.line.leave(pool),
+                Granted::NotWanted => {
+                    self.line.leave(pool);
+                    self.unblocked(pool);
+                }
                 Granted::No(blocked) => {
                     failures += 1;
                     self.make_room(pool, &blocked, pools, now);
@@ -290,7 +294,17 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
             // Levels are wanted on: they wait without a request.
             let wanted = pools.wanted(pool);
             self.line.want(account, pool, wanted);
+            if wanted == 0 {
+                self.unblocked(pool);
+            }
             self.forget_if_unused(pool);
+        }
+    }
+
+    /// What stood in the way explains nothing that is wanted later.
+    fn unblocked(&mut self, pool: K) {
+        if let Some(holder) = self.holders.get_mut(&pool) {
+            holder.blocked = None;
         }
     }
 
