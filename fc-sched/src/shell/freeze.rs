@@ -38,6 +38,12 @@ impl PoolShell {
 
     /// Ends the time in which an instance had more CPU (QUO-5).
     pub(super) fn spawn_end_boost(self: &Arc<Self>, running: Arc<Running>) {
+        let runtime = running.node.runtime(self.version.runtime().kind());
+        let enforced = runtime.is_ok_and(|runtime| runtime.capabilities().enforces.cpu);
+        if self.boost(enforced).is_none() {
+            // It was given none: pools do not know which of their instances were.
+            return;
+        }
         let pool = self.clone();
         self.around.tasks.spawn(async move {
             let by = pool.now() + SUSPEND_MAX;

@@ -74,12 +74,18 @@ struct State {
 impl PoolShell {
     pub(crate) fn new(version: Arc<FunctionVersion>, around: Arc<Surroundings>) -> Arc<Self> {
         let limits = &around.limits;
-        let suspends = |node: &Arc<NodeShell>| {
-            let runtime = node.runtime(version.runtime().kind());
-            runtime.is_ok_and(|runtime| runtime.capabilities().suspend)
-        };
-        // One that cannot be frozen would end as it is tried: all must be able to.
-        let freezes = around.nodes.pin().values().all(suspends);
+        let (mut runs, mut freezes, mut boosts) = (false, true, false);
+        for node in around.nodes.pin().values() {
+            // Nodes on which it never runs have no say.
+            if let Ok(runtime) = node.runtime(version.runtime().kind()) {
+                let capabilities = runtime.capabilities();
+                runs = true;
+                // One that cannot be frozen would end as it is tried: all must be able to.
+                freezes &= capabilities.suspend;
+                boosts |= capabilities.enforces.cpu;
+            }
+        }
+        let boost_s = if boosts { limits.cpu_boost_s_max } else { 0 };
         let rules = PoolRules {
             concurrency: version.instance_concurrency(),
             instance_max: version.instance_max(),
@@ -87,8 +93,8 @@ impl PoolShell {
             idle: version.idle_timeout(),
             life: Duration::from_secs(limits.instance_life_s_max.into()),
             overdue: version.timeout() + OVERDUE_GRACE,
-            freeze: around.policies.freeze_after.filter(|_| freezes),
-            boost: Duration::from_secs(limits.cpu_boost_s_max.into()),
+            freeze: around.policies.freeze_after.filter(|_| runs && freezes),
+            boost: Duration::from_secs(boost_s.into()),
         };
         let core = match &around.policies.keep_alive {
             None => Pool::new(rules),

@@ -172,14 +172,15 @@ impl PoolShell {
         started.initialize(key, cx).await
     }
 
-    /// More CPU for a new instance (QUO-5), where the runtime holds it to any.
-    fn boost(&self, enforced: bool) -> Option<CpuBoost> {
+    /// More CPU for a new instance (QUO-5), where the runtime holds it to any, for as long as the
+    /// pool's rules say: what the pool would not end is not given.
+    pub(super) fn boost(&self, enforced: bool) -> Option<CpuBoost> {
         let limits = &self.around.limits;
         let cpu_milli = self.version.resources().cpu_milli;
         let boosted = cpu_milli.saturating_mul(limits.cpu_boost_factor).min(limits.cpu_milli_max);
-        let seconds = limits.cpu_boost_s_max;
-        (enforced && seconds > 0 && boosted > cpu_milli)
-            .then(|| CpuBoost { cpu_milli: boosted, lasts: Duration::from_secs(seconds.into()) })
+        let lasts = self.with_core(|core| core.rules().boost);
+        let boosts = enforced && !lasts.is_zero() && boosted > cpu_milli;
+        boosts.then_some(CpuBoost { cpu_milli: boosted, lasts })
     }
 }
 
