@@ -29,7 +29,7 @@ pub(crate) struct Scaled {
     /// Versions that have levels.
     levelled: Mutex<HashMap<u64, Arc<PoolShell>>>,
     changed: Notify,
-    /// The next tick is coming anyway.
+    /// Those who wait for time alone are looked at soon anyway.
     ticking: AtomicBool,
 }
 
@@ -81,19 +81,28 @@ impl Scheduler {
             return Err(Error::invalid("qualifier", "must be LATEST or an alias"));
         }
         let compiled = config.compile()?;
-        let most = most_of(&config);
-        let allowed = self.around.with_supply(|supply, _, now| {
-            supply.ledger(account, now).map_or(Ok(()), |ledger| ledger.provision(function, most))
-        });
-        allowed?;
         let scaled = &self.around.scaled;
         let subject = (account, function.clone(), qualifier.clone());
-        if config == ProvisionConfig::default() {
-            scaled.provisions.lock().remove(&subject);
-        } else {
-            let state = crate::core::policy::Scaling::begin(&compiled);
-            let provision = Provision { config, state, target: 0, error: None };
-            scaled.provisions.lock().insert(subject, provision);
+        {
+            let mut provisions = scaled.provisions.lock();
+            // The ledger knows functions: all qualifiers of this one together.
+            let others = provisions.iter().filter(|((of, name, qualifier), _)| {
+                (*of, name) == (account, function) && *qualifier != subject.2
+            });
+            let others = others.map(|(_, provision)| most_of(&provision.config));
+            let most = others.fold(most_of(&config), u32::saturating_add);
+            let mut supply = self.around.supply.lock();
+            if let Some(ledger) = supply.ledger(account, self.around.clock.now()) {
+                ledger.provision(function, most)?;
+            }
+            drop(supply);
+            if config == ProvisionConfig::default() {
+                provisions.remove(&subject);
+            } else {
+                let state = crate::core::policy::Scaling::begin(&compiled);
+                let provision = Provision { config, state, target: 0, error: None };
+                provisions.insert(subject, provision);
+            }
         }
         self.around.scale();
         scaled.changed.notify_one();
@@ -146,6 +155,11 @@ impl Scaled {
         }
     }
 
+    /// There is a pool that the policy for all functions is to be asked about.
+    pub(crate) fn pool_made(&self) {
+        self.changed.notify_one();
+    }
+
     fn due_drains(&self, now: Instant) -> Vec<NodeKey> {
         let mut drains = self.drains.lock();
         let due = drains.iter().filter(|(by, _)| *by <= now).map(|(_, node)| *node).collect();
@@ -157,11 +171,15 @@ impl Scaled {
 /// Asks the policies in time, until the scheduler stops.
 pub(crate) async fn run(around: Arc<Surroundings>) {
     let mut forget = around.clock.now() + FORGET_EVERY;
+    // The next tick of the policies, if there are any. Whatever else there is to do in between does
+    // not put it off, nor ask them more often.
+    let mut tick = around.clock.now() + around.policies.scaling_tick;
     loop {
         let now = around.clock.now();
-        let next = around.next_tick(now);
-        let ticking = next <= now + around.policies.scaling_tick;
-        around.scaled.ticking.store(ticking, Ordering::Relaxed);
+        // First: whoever begins to wait after the look finds this, and wakes the loop.
+        around.scaled.ticking.store(false, Ordering::Relaxed);
+        let next = around.next_look(now, tick);
+        around.scaled.ticking.store(next <= now + HUNGRY_TICK, Ordering::Relaxed);
         tokio::select! {
             () = around.clock.sleep_until(next) => {}
             () = around.scaled.changed.notified() => continue,
@@ -175,7 +193,10 @@ pub(crate) async fn run(around: Arc<Surroundings>) {
                 pool.update(None, |core| core.leave_node(node));
             }
         }
-        around.scale();
+        if tick <= now {
+            around.scale();
+            tick = now + around.policies.scaling_tick;
+        }
         around.with_supply(|supply, pools, now| supply.serve(pools, now));
         around.forget_empty_nodes();
         if now >= forget {
@@ -186,16 +207,15 @@ pub(crate) async fn run(around: Arc<Surroundings>) {
 }
 
 impl Surroundings {
-    fn next_tick(&self, now: Instant) -> Instant {
+    fn next_look(&self, now: Instant, tick: Instant) -> Instant {
         let policies = self.policies.scaling.is_some() && !self.pools.is_empty();
-        let tick = self.policies.scaling_tick;
         let mut next = Instant::MAX;
         if policies || !self.scaled.provisions.lock().is_empty() {
-            next = now + tick;
+            next = tick;
         }
         let supply = self.supply.lock();
         if supply.hungry() > 0 {
-            next = next.min(now + tick.min(HUNGRY_TICK));
+            next = next.min(now + HUNGRY_TICK);
         }
         let drains = self.scaled.drains.lock().iter().map(|(by, _)| *by).min();
         [supply.cluster().next_expiry(), drains].into_iter().flatten().fold(next, Instant::min)

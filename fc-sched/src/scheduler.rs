@@ -172,6 +172,9 @@ impl Scheduler {
                 pool.close();
                 return Err(refused);
             }
+            if made && self.around.policies.scaling.is_some() {
+                self.around.scaled.pool_made();
+            }
             let acquired = pool.acquire(now);
             // So may whoever retired the version. This request was accepted before, and is served.
             if made && !self.around.catalog.is_current(version) {
