@@ -148,10 +148,10 @@ async fn obs_6_a_refusal_says_by_what() {
     world.settle().await;
     world.err("f").await;
     assert_refused(&decisions.last(), exhausted, "1 requests wait");
-    world.scheduler.set_account_quota(support::account(), AccountQuota {
-        concurrency: Some(2),
-        ..quota
-    }).unwrap();
+    world
+        .scheduler
+        .set_account_quota(support::account(), AccountQuota { concurrency: Some(2), ..quota })
+        .unwrap();
     world.err("f").await;
     assert_refused(&decisions.last(), exhausted, "concurrency_max: 1 more over 2 of 2");
     assert_eq!(decisions.last().waited_for, None);

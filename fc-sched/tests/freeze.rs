@@ -334,8 +334,7 @@ async fn sch_7_a_retirement_during_freezing() {
     world.scheduler.retire(&world.remove("f"));
     world.pass(10 * SECOND).await;
     let events = only(&world).events;
-    let last =
-        [Event::Suspended, Event::Resumed, Event::Hook(Hook::PreStop), Event::Stopped];
+    let last = [Event::Suspended, Event::Resumed, Event::Hook(Hook::PreStop), Event::Stopped];
     assert_eq!(events[3..], last);
     end(world).await;
 }

@@ -7,8 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fc_core::{AccountId, Blame, Clock, ErrorKind, Isolation, NodeId, Reply, Retry};
-use fc_sched::core::placement::{Tenancy, Zone};
+use fc_core::{
+    AccountId, Blame, Clock, ErrorKind, FunctionName, Instant, Isolation, NodeId, Qualifier, Reply,
+    Resources, Retry, RuntimeKind,
+};
+use fc_sched::core::placement::{Cluster, ClusterRules, Demand, NodeSpec, Spread, Tenancy, Zone};
+use fc_sched::core::policy::ProvisionConfig;
 use fc_sched::{Needs, NeedsOf, Node, Policies};
 use fc_testkit::ScriptedRuntime;
 use fc_testkit::scripted::{Answer, Script};
@@ -281,6 +285,76 @@ async fn nod_3_a_node_drains_at_its_age() {
     world.end().await;
 }
 
+/// NOD-3: a node that a placement drained for its age is still reported, once, and due until then.
+#[test]
+fn nod_3_a_node_that_a_placement_drained_is_reported() {
+    let rules = ClusterRules { node_life: Some(10 * SECOND), ..ClusterRules::default() };
+    let mut cluster = Cluster::new(rules).unwrap();
+    let old = cluster.add(node_spec("a1", "a", 1), Instant::ORIGIN).unwrap();
+    let now = Instant::ORIGIN + 10 * SECOND;
+    cluster.add(node_spec("b1", "b", 1), now).unwrap();
+    let demand = Demand {
+        account: support::account(),
+        size: Resources { cpu_milli: 350, memory_mb: 512, disk_mb: 512 },
+        runtime: RuntimeKind::InProcess,
+        isolation: Isolation::None,
+        tenancy: Tenancy::Shared,
+    };
+    let placed = cluster.place(&demand, &mut Spread::default(), now).unwrap();
+    assert_ne!(placed, old);
+    assert_eq!(cluster.next_expiry(), Some(now), "whoever waits for this must look now");
+    assert_eq!(cluster.expire(now), [old]);
+    assert_eq!(cluster.next_expiry(), Some(now + 10 * SECOND));
+    assert_eq!(cluster.expire(now), []);
+}
+
+/// NOD-5, SCH-4: provisioned instances are replaced before they go, though they idle; there are
+/// never fewer than the target.
+#[tokio::test]
+async fn nod_5_provisioned_instances_are_replaced_first() {
+    let script: Edit = |runtime| runtime.start_delay(2 * SECOND);
+    let (world, decisions) = world(still(), script, &[("a1", "a", 2)]);
+    world.deploy("f", |_| {});
+    let config = ProvisionConfig { default_target: 2, ..ProvisionConfig::default() };
+    let (name, latest) = (FunctionName::new("f").unwrap(), Qualifier::default());
+    world.scheduler.provision(support::account(), &name, &latest, config).unwrap();
+    world.pass(3 * SECOND).await;
+    world.scheduler.add_node(node("b1", "b", 2, &world.runtime)).unwrap();
+    world.scheduler.drain_node(&id("a1")).unwrap();
+    world.pass(SECOND).await;
+    assert_eq!(held(&world), BTreeMap::from([("a1".into(), 2), ("b1".into(), 2)]));
+    let meanwhile = world.ok("f").await;
+    assert_eq!((meanwhile.report.cold, meanwhile.report.waited), (false, Duration::ZERO));
+    assert_eq!(decisions.node_of(&meanwhile), "a1");
+    drop(meanwhile);
+    world.pass(SECOND).await;
+    assert_eq!(held(&world), BTreeMap::from([("b1".into(), 2)]));
+    assert_eq!(world.runtime.witness().starts, 4);
+    world.end().await;
+}
+
+/// NOD-5, SCH-4: one that was replaced while it was still starting goes when it is there.
+#[tokio::test]
+async fn nod_5_a_start_on_a_draining_node_goes_when_it_is_not_needed() {
+    let script: Edit = |runtime| runtime.start_delay(50 * SECOND);
+    let (world, _) = world(still(), script, &[("a1", "a", 1)]);
+    world.deploy("f", |_| {});
+    let config = ProvisionConfig { default_target: 1, ..ProvisionConfig::default() };
+    let (name, latest) = (FunctionName::new("f").unwrap(), Qualifier::default());
+    world.scheduler.provision(support::account(), &name, &latest, config).unwrap();
+    world.pass(SECOND).await;
+    let fast = Script { start_delay: 2 * SECOND, ..Script::default() };
+    world.runtime.set_function("f", fast);
+    world.scheduler.add_node(node("b1", "b", 1, &world.runtime)).unwrap();
+    world.scheduler.drain_node(&id("a1")).unwrap();
+    world.pass(10 * SECOND).await;
+    assert_eq!(held(&world), BTreeMap::from([("a1".into(), 1), ("b1".into(), 1)]));
+    world.pass(40 * SECOND).await;
+    assert_eq!(held(&world), BTreeMap::from([("b1".into(), 1)]));
+    assert_eq!(world.runtime.witness().live(), 1);
+    world.end().await;
+}
+
 /// NOD-3, NOD-4: a start under way on a node that is lost is made elsewhere, and its request never
 /// knows.
 #[tokio::test]
@@ -370,10 +444,7 @@ async fn nod_2_a_dedicated_node_is_never_shared() {
     let decisions = Arc::new(Decisions::default());
     let policies = Policies { needs: Some(needs), ..still() };
     let make = |runtime: Arc<ScriptedRuntime>| {
-        let spec = fc_sched::core::placement::NodeSpec {
-            tenancy: Tenancy::Dedicated,
-            ..node_spec("a1", "a", 4)
-        };
+        let spec = NodeSpec { tenancy: Tenancy::Dedicated, ..node_spec("a1", "a", 4) };
         vec![Node::new(spec, vec![runtime]).unwrap()]
     };
     let world = World::with_config(config(policies, &decisions), seconds, make);
@@ -389,10 +460,7 @@ async fn nod_2_a_dedicated_node_is_never_shared() {
     world.pass(400 * SECOND).await;
     assert_eq!(world.scheduler.nodes()[0].instances, 0);
     assert_eq!(world.err("theirs").await.kind(), ErrorKind::ResourceThrottled, "also when empty");
-    let spec = fc_sched::core::placement::NodeSpec {
-        tenancy: Tenancy::Dedicated,
-        ..node_spec("a2", "a", 4)
-    };
+    let spec = NodeSpec { tenancy: Tenancy::Dedicated, ..node_spec("a2", "a", 4) };
     world.scheduler.add_node(Node::new(spec, vec![world.runtime.clone()]).unwrap()).unwrap();
     let theirs = world.ok("theirs").await;
     assert_eq!(decisions.node_of(&theirs), "a2");

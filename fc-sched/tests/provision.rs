@@ -132,10 +132,8 @@ fn only_instance(world: &World) -> fc_core::InstanceId {
 async fn sch_4_on_demand_can_be_disabled() {
     let world = world(|_| {}, |script| script.run_time(8 * SECOND));
     world.deploy("f", |spec| spec.timeout = 60);
-    let disabled = |default_target| ProvisionConfig {
-        on_demand_disabled: true,
-        ..target(default_target)
-    };
+    let disabled =
+        |default_target| ProvisionConfig { on_demand_disabled: true, ..target(default_target) };
     provision(&world, disabled(1)).unwrap();
     world.settle().await;
     let calls: Vec<_> = (0..3).map(|_| world.call("f", "x")).collect();
@@ -339,7 +337,10 @@ async fn quo_3_at_most_90_percent_may_be_provisioned() {
     let later = vec![action("up", 61, "cron(0 20 22 * * *)")];
     let refused =
         provision(&world, ProvisionConfig { scheduled_actions: later, ..target(0) }).unwrap_err();
-    assert!(refused.message().contains("61 more over 30 of 90"), "also what comes later: {refused}");
+    assert!(
+        refused.message().contains("61 more over 30 of 90"),
+        "also what comes later: {refused}"
+    );
     assert_eq!(status(&world).target, 60);
     world.settle().await;
     assert_eq!(world.runtime.witness().live(), 90);

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::*;
-use fc_sched::core::quota::{AccountQuota, AccountUse};
 use fc_sched::core::WaitsFor;
 use fc_sched::core::placement::{Capacity, NodeSpec, RuntimeSet, Tenancy, Zone};
+use fc_sched::core::quota::{AccountQuota, AccountUse};
 use fc_sched::{
     Decision, DecisionSink, Node, Outcome, Policies, Scheduler, SchedulerConfig, SchedulerPorts,
 };

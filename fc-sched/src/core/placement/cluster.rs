@@ -223,13 +223,21 @@ impl Cluster {
         expired
     }
 
-    /// When the next node reaches its age.
+    /// When [`expire`](Self::expire) has something to give next: when the next node reaches its
+    /// age, or when one did that a [`place`](Self::place) has drained since.
     pub fn next_expiry(&self) -> Option<Instant> {
+        let life = self.rules.node_life?;
+        let born = |node: &NodeKey| self.node(*node).map(|node| node.about.born);
+        let drained = self.expired.iter().find_map(born);
+        Some(drained.or_else(|| self.ages.first().map(|(born, _)| *born))? + life)
+    }
+
+    fn next_age(&self) -> Option<Instant> {
         Some(self.ages.first()?.0 + self.rules.node_life?)
     }
 
     pub(super) fn drain_expired(&mut self, now: Instant) {
-        while self.next_expiry().is_some_and(|due| due <= now) {
+        while self.next_age().is_some_and(|due| due <= now) {
             let Some((_, index)) = self.ages.first().copied() else {
                 return;
             };
