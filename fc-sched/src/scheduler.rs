@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fc_core::{
-    AccountId, Context, Deadline, Error, ErrorKind, FunctionVersion, Instant, Invocation, Invoke, LogType,
-    Reply, Result, Target,
+    AccountId, Context, Deadline, Error, ErrorKind, FunctionVersion, Instant, Invocation, Invoke,
+    LogType, Reply, Result, Target,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -157,7 +157,8 @@ impl Model {
         assert_eq!(added.is_ok(), dedicated || sandbox, "{spec:?}");
         if let Ok(key) = added {
             let (state, owner, born) = (NodeState::Ready, None, self.now);
-            let node = Node { key, spec, zone: at, free: capacity, state, owner, born, instances: 0 };
+            let node =
+                Node { key, spec, zone: at, free: capacity, state, owner, born, instances: 0 };
             self.nodes.push(node);
         }
     }
@@ -204,7 +205,8 @@ impl Model {
         if self.instances.is_empty() {
             return;
         }
-        let Instance { node, size, function } = self.instances.swap_remove(n % self.instances.len());
+        let Instance { node, size, function } =
+            self.instances.swap_remove(n % self.instances.len());
         self.cluster.release(node, size, &mut self.spreads[function]).unwrap();
         let node = self.at(node);
         node.free.cpu_milli += size.cpu_milli;
