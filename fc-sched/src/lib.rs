@@ -21,6 +21,7 @@ mod scheduler;
 mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sync;
 
 pub use config::{Needs, NeedsOf, Policies, SchedulerConfig, SchedulerPorts};
 pub use decision::{Decision, DecisionSink, Outcome};

@@ -2,20 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fc_core::{
     AccountId, Error, FunctionName, FunctionVersion, Instant, Qualifier, Result,
 };
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::Scheduler;
 use crate::core::placement::NodeKey;
 use crate::core::policy::{Load, ProvisionConfig, ScalingState};
 use crate::core::{Levels, LoadReading};
 use crate::shell::{PoolShell, Surroundings};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, Notify, select};
 
 /// Whose instances are provisioned: a function, as a qualifier names it.
 type Subject = (AccountId, FunctionName, Qualifier);
@@ -163,8 +162,8 @@ pub(crate) async fn run(around: Arc<Surroundings>) {
         let next = around.next_tick(now);
         let ticking = next <= now + around.policies.scaling_tick;
         around.scaled.ticking.store(ticking, Ordering::Relaxed);
-        tokio::select! {
-            () = around.clock.sleep_until(next) => {}
+        select! {
+            () = around.clock.sleep_until(next) => {},
             () = around.scaled.changed.notified() => continue,
             () = around.stop.cancelled() => return,
         }

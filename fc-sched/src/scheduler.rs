@@ -8,8 +8,6 @@ use fc_core::{
     AccountId, Context, Deadline, Error, FunctionVersion, Instant, Invocation, Invoke, LogType,
     Reply, Result, Target,
 };
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::admission::Gate;
 use crate::concurrency::{ExecutionPermit, Executions};
@@ -23,6 +21,7 @@ use crate::reaper::Reaper;
 use crate::run;
 use crate::scaling::Scaled;
 use crate::shell::{Acquired, Granted, NodeShell, PoolShell, Surroundings, Waiting};
+use crate::sync::{CancellationToken, HashMap, Mutex, Notify, Planted, TaskTracker, planted};
 
 /// Takes an authorised invocation to an instance of its function, and its answer back.
 ///
@@ -55,7 +54,7 @@ impl Scheduler {
             None => Cluster::new(rules)?,
             Some(policy) => Cluster::with_policy(rules, policy.clone())?,
         };
-        let nodes = papaya::HashMap::default();
+        let nodes = HashMap::default();
         for node in ports.nodes {
             let key = cluster.add(node.spec.clone(), clock.now())?;
             nodes.pin().insert(key, Arc::new(NodeShell::new(node)));
@@ -74,13 +73,13 @@ impl Scheduler {
             policies,
             decisions,
             gate: Gate::default(),
-            supply: parking_lot::Mutex::new(Supply::new(supply, cluster)),
+            supply: Mutex::new(Supply::new(supply, cluster)),
             nodes,
             executions: Executions::new(account_quota.and_then(|quota| quota.concurrency)),
             scaled: Scaled::default(),
             reaper: Arc::new(Reaper::default()),
-            pools: papaya::HashMap::default(),
-            pool_closed: tokio::sync::Notify::new(),
+            pools: HashMap::default(),
+            pool_closed: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -168,7 +167,10 @@ impl Scheduler {
         loop {
             let (pool, made) = self.route(version);
             // A shutdown may have looked at the pools before this one was there to be seen.
-            if made && let Err(refused) = self.around.gate.admit() {
+            if made
+                && !planted(Planted::OpensPoolLate)
+                && let Err(refused) = self.around.gate.admit()
+            {
                 pool.close();
                 return Err(refused);
             }
@@ -203,7 +205,7 @@ impl Scheduler {
                 Acquired::Closed => return Err(Error::internal("a closed pool was given")),
             };
             // Between the grant and this task's turn the instance may have failed (I17).
-            if granted.lease.is_good() {
+            if planted(Planted::UsesStaleGrant) || granted.lease.is_good() {
                 return Ok((granted, invocation));
             }
             acquired = self.acquire(version, self.around.clock.now())?;

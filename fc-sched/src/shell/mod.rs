@@ -20,8 +20,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fc_core::{AttachmentId, Instance, InstanceId, Instant};
-use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+
+use crate::sync::{AbortHandle, Mutex};
 
 /// An instance that serves.
 #[derive(Debug)]

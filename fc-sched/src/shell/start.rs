@@ -9,11 +9,11 @@ use fc_core::{
     InstanceSpec, Instant, NetworkPolicy, Result,
 };
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 
 use super::{NodeShell, PoolShell, Running, Share};
 use crate::core::InstanceKey;
 use crate::core::placement::NodeKey;
+use crate::sync::{Mutex, Planted, planted, select};
 
 /// What a runtime has to say that an instance was not ready in time.
 const READY_GRACE: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ impl PoolShell {
                     let watch = pool.clone().watch(key, running.instance.clone());
                     let watch = pool.around.tasks.spawn(watch);
                     let _ = running.watch.set(watch.abort_handle());
-                    if running.node.lost.is_cancelled() {
+                    if running.node.lost.is_cancelled() && !planted(Planted::KeepsLost) {
                         // It was lost between the start and `ready`, when nobody looked for it here.
                         pool.update(None, |core| core.exited(key));
                     }
@@ -87,7 +87,7 @@ impl PoolShell {
     async fn start(&self, key: InstanceKey, on: NodeKey) -> Result<Running, NoStart> {
         let node = self.around.node(on)?;
         let lost = node.lost.clone();
-        tokio::select! {
+        select! {
             biased;
             () = lost.cancelled() => Err(NoStart::NodeLost),
             started = unless_panicked(self.start_on(key, on, node)) => Ok(started?),
@@ -141,11 +141,11 @@ impl PoolShell {
 
     /// Gives up a part of a start when the platform's shutdown has run out of time.
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
+        select! {
             done = work => done,
             () = self.around.stop.cancelled() => {
                 Err(Error::new(ErrorKind::ResourceThrottled, "the platform is shutting down"))
-            }
+            },
         }
     }
 

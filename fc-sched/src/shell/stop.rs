@@ -7,6 +7,7 @@ use fc_core::{AttachmentId, Deadline, Hook, Instance};
 
 use super::{PoolShell, Running};
 use crate::core::{InstanceKey, StopReason};
+use crate::sync::select;
 
 /// What a runtime may take to stop an instance, before it is asked again.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -30,11 +31,11 @@ impl PoolShell {
             if let StopReason::Retired { frozen } = reason
                 && !lost
             {
-                tokio::select! {
-                    () = pool.pre_stop(&*running.instance, frozen) => {}
+                select! {
+                    () = pool.pre_stop(&*running.instance, frozen) => {},
                     // A shutdown whose time is up does not wait for hooks.
-                    () = pool.around.stop.cancelled() => {}
-                    () = running.node.lost.cancelled() => {}
+                    () = pool.around.stop.cancelled() => {},
+                    () = running.node.lost.cancelled() => {},
                 }
             }
             pool.stop(&*running.instance, lost).await;
