@@ -121,7 +121,7 @@ impl Scheduler {
         for pool in around.all_pools() {
             pool.close();
         }
-        let drained = async {
+        let drained = || async {
             // Pools go one by one as their last instance does.
             loop {
                 let closed = around.pool_closed.notified();
@@ -131,11 +131,17 @@ impl Scheduler {
                 closed.await;
             }
         };
-        if around.clock.with_deadline(by, drained).await.is_err() {
+        if around.clock.with_deadline(by, drained()).await.is_err() {
             tracing::warn!("shutdown: the time is up, stopping instances under their requests");
             around.stop.cancel();
             for pool in around.all_pools() {
                 pool.abandon();
+            }
+            // The tasks alone would not do: a start or a stop that was just decided on a request's
+            // thread has none yet.
+            let stopped = around.clock.now() + crate::shell::STOPPED_WITHIN;
+            if around.clock.with_deadline(stopped, drained()).await.is_err() {
+                tracing::error!("shutdown: instances could not be stopped");
             }
         }
         around.stop.cancel();
@@ -162,16 +168,25 @@ impl Scheduler {
         (pools.get_or_insert_with(version.uid(), new).clone(), true)
     }
 
-    /// A slot of an instance of `version`, or a place in its line.
-    fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant) -> Result<Acquired> {
+    /// A slot of an instance of `version`, or a place in its line, for a request that is new or that
+    /// holds an instance which just failed.
+    fn acquire(
+        &self,
+        version: &Arc<FunctionVersion>,
+        now: Instant,
+        new: bool,
+    ) -> Result<Acquired> {
         loop {
             let (pool, made) = self.route(version);
-            // A shutdown may have looked at the pools before this one was there to be seen.
-            if made
+            // A shutdown may have looked at the pools before this one was there to be seen, whoever
+            // made it. What a request holds, a shutdown waits for, so its pool was seen.
+            if (made || new)
                 && !planted(Planted::OpensPoolLate)
                 && let Err(refused) = self.around.gate.admit()
             {
-                pool.close();
+                if made {
+                    pool.close();
+                }
                 return Err(refused);
             }
             let acquired = pool.acquire(now);
@@ -180,8 +195,9 @@ impl Scheduler {
                 pool.close();
             }
             match acquired? {
-                // The pool was forgotten for want of use, between the look-up and now.
-                Acquired::Closed => continue,
+                // The pool was closed for want of use, between the look-up and now. Whoever did that
+                // may not have come to forget it yet, and is not waited for.
+                Acquired::Closed => pool.forget(),
                 acquired => return Ok(acquired),
             }
         }
@@ -208,7 +224,7 @@ impl Scheduler {
             if planted(Planted::UsesStaleGrant) || granted.lease.is_good() {
                 return Ok((granted, invocation));
             }
-            acquired = self.acquire(version, self.around.clock.now())?;
+            acquired = self.acquire(version, self.around.clock.now(), false)?;
         }
     }
 
@@ -237,7 +253,7 @@ impl Scheduler {
             self.around.gate.admit()?;
             let executions = self.around.executions.of(version.account());
             let permit = executions.map(|of| ExecutionPermit::take(&of)).transpose()?;
-            Ok((self.acquire(version, accepted)?, permit))
+            Ok((self.acquire(version, accepted, true)?, permit))
         };
         admitted().map_err(|error| self.refused(cx, version, accepted, None, error))
     }

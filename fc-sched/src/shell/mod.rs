@@ -13,6 +13,7 @@ pub use node::Node;
 pub(crate) use node::NodeShell;
 pub(crate) use pool::{Acquired, Granted, PoolShell};
 pub(crate) use share::Share;
+pub(crate) use stop::STOPPED_WITHIN;
 pub(crate) use surroundings::Surroundings;
 pub(crate) use waiting::Waiting;
 

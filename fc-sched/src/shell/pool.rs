@@ -285,7 +285,8 @@ impl PoolShell {
         }
     }
 
-    fn forget(self: &Arc<Self>) {
+    /// Makes room for another pool of the version. The pool is closed; a second time does nothing.
+    pub(crate) fn forget(self: &Arc<Self>) {
         let is_self = |_: &u64, pool: &Arc<Self>| Arc::ptr_eq(pool, self);
         // Another pool of the same version may stand there already: it stays.
         let _ = self.around.pools.pin().remove_if(&self.version.uid(), is_self);

@@ -18,6 +18,10 @@ const STOP_ATTEMPTS: u32 = 3;
 /// What it may take on a node that is lost: it frees what it has here, once.
 const LOST_STOP_MAX: Duration = Duration::from_secs(1);
 
+/// By when an instance is gone whose stop was decided: every attempt timed out, and so did its
+/// network.
+pub(crate) const STOPPED_WITHIN: Duration = STOP_MAX.saturating_mul(STOP_ATTEMPTS + 1);
+
 impl PoolShell {
     pub(super) fn spawn_stop(
         self: &Arc<Self>,

@@ -66,13 +66,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fc_sched::core::quota::{Exceeded, Quota};
 pub(crate) use scheduler::Scheduler;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler as Order};
-use shuttle::{Config, FailurePersistence, Runner};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 /// Points at which PCT takes the turn away from the task that has it.
 const PCT_DEPTH: usize = 3;
 
 fn config(persistence: FailurePersistence) -> Config {
     let mut config = Config::new();
+    // A run has a few thousand; who spins is not to be watched for long.
+    config.max_steps = MaxSteps::FailAfter(20_000);
     // Debug builds of the shell's futures are large.
     config.stack_size = 512 * 1024;
     config.failure_persistence = persistence;

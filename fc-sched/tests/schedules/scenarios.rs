@@ -157,6 +157,12 @@ fn the_quota_changes() {
     });
 }
 
+fn provision(world: &World, target: u32) {
+    let config = ProvisionConfig { default_target: target, ..ProvisionConfig::default() };
+    let name = FunctionName::new("f").unwrap();
+    world.scheduler.provision(account(), &name, &Qualifier::default(), config).unwrap();
+}
+
 /// A shutdown that waits for whatever was accepted.
 fn a_shutdown_waits() {
     block_on(async {
@@ -206,8 +212,24 @@ fn time_passes() {
         let _ = first.await.unwrap();
         let _ = second.await.unwrap();
         passing.await.unwrap();
+        // A start that was under way may have run out of time, and fails those who joined it.
+        let _ = world.call("f", "x").await.unwrap();
         world.call("f", "x").await.unwrap().unwrap();
         world.end().await;
+    });
+}
+
+/// A shutdown while instances are being provisioned.
+fn a_shutdown_meets_a_provision() {
+    block_on(async {
+        let world = World::new();
+        world.deploy("f", 1, wide);
+        let provisioned = world.spawn(|world| provision(world, 2));
+        let call = world.call("f", "x");
+        world.clone().end().await;
+        let _ = call.await.unwrap();
+        provisioned.await.unwrap();
+        world.check();
     });
 }
 
@@ -216,13 +238,8 @@ fn provisions_change() {
     block_on(async {
         let world = World::new();
         world.deploy("f", 1, wide);
-        let provision = |world: &World, target| {
-            let config = ProvisionConfig { default_target: target, ..ProvisionConfig::default() };
-            let name = FunctionName::new("f").unwrap();
-            world.scheduler.provision(account(), &name, &Qualifier::default(), config).unwrap();
-        };
         let calls = [world.call("f", "x"), world.call("f", "x")];
-        let changes = world.spawn(move |world| {
+        let changes = world.spawn(|world| {
             provision(world, 2);
             let old = world.deploy("f", 2, wide).unwrap();
             world.scheduler.retire(&old);
@@ -257,6 +274,7 @@ tests! {
     quo_1_the_quota_changes: the_quota_changes;
     i18_a_shutdown_waits: a_shutdown_waits;
     i18_a_shutdown_cuts: a_shutdown_cuts;
+    i18_a_shutdown_meets_a_provision: a_shutdown_meets_a_provision;
     sch_3_time_passes: time_passes;
     sch_4_provisions_change: provisions_change;
 }
