@@ -99,9 +99,9 @@ impl Scheduler {
     ///
     /// `PreconditionFailed` if accounts have no quota here.
     pub fn set_account_quota(&self, account: AccountId, quota: AccountQuota) -> Result<()> {
-        let set = self.around.with_supply(|supply, pools, now| {
-            supply.set_quota(account, quota, pools, now)
-        });
+        let set = self
+            .around
+            .with_supply(|supply, pools, now| supply.set_quota(account, quota, pools, now));
         if !set {
             return Err(no_quotas());
         }

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fc_core::{
-    AccountId, Error, FunctionName, FunctionVersion, Instant, Qualifier, Result,
-};
+use fc_core::{AccountId, Error, FunctionName, FunctionVersion, Instant, Qualifier, Result};
 
 use crate::Scheduler;
 use crate::core::placement::NodeKey;
@@ -77,7 +75,8 @@ impl Scheduler {
         qualifier: &Qualifier,
         config: ProvisionConfig,
     ) -> Result<()> {
-        if matches!(qualifier, Qualifier::Version(version) if *version != fc_core::VersionId::LATEST) {
+        if matches!(qualifier, Qualifier::Version(version) if *version != fc_core::VersionId::LATEST)
+        {
             return Err(Error::invalid("qualifier", "must be LATEST or an alias"));
         }
         let compiled = config.compile()?;

@@ -170,12 +170,7 @@ impl Scheduler {
 
     /// A slot of an instance of `version`, or a place in its line, for a request that is new or that
     /// holds an instance which just failed.
-    fn acquire(
-        &self,
-        version: &Arc<FunctionVersion>,
-        now: Instant,
-        new: bool,
-    ) -> Result<Acquired> {
+    fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant, new: bool) -> Result<Acquired> {
         loop {
             let (pool, made) = self.route(version);
             // A shutdown may have looked at the pools before this one was there to be seen, whoever

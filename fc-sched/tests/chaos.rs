@@ -30,7 +30,8 @@ fn ten_thousand_lives_break_nothing() {
 #[test]
 fn every_planted_bug_is_found() {
     for sabotage in Sabotage::ALL {
-        let found = (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| Chaos::new(seed).plant(sabotage).run().err());
+        let found =
+            (0..SEEDS_TO_FIND_A_BUG).find_map(|seed| Chaos::new(seed).plant(sabotage).run().err());
         let found = found.unwrap_or_else(|| panic!("{sabotage:?} was not found"));
         assert_eq!(found.invariant, sabotage.breaks(), "{sabotage:?}: {found}");
     }

@@ -389,12 +389,11 @@ async fn sch_8_hooks_run_once_and_in_order() {
     });
     world.deploy("f", |spec| {
         let hook = Some(HookConfig { handler: "h".into(), timeout: 3 });
-        spec.instance_lifecycle_config =
-            Some(InstanceLifecycleConfig {
-                    initializer: hook.clone(),
-                    pre_stop: hook,
-                    ..Default::default()
-                });
+        spec.instance_lifecycle_config = Some(InstanceLifecycleConfig {
+            initializer: hook.clone(),
+            pre_stop: hook,
+            ..Default::default()
+        });
         spec.instance_concurrency = 10;
     });
     let calls: Vec<_> = (0..5).map(|_| world.call("f", "x")).collect();

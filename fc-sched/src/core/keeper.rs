@@ -21,7 +21,8 @@ impl Keeper {
         idle_timeout: Duration,
         concurrency: u32,
     ) -> Self {
-        let facts = Facts { idle_timeout, size, concurrency, start_cost: Duration::ZERO, served: 0 };
+        let facts =
+            Facts { idle_timeout, size, concurrency, start_cost: Duration::ZERO, served: 0 };
         Self { state, facts }
     }
 

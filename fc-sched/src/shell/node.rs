@@ -53,7 +53,8 @@ impl Node {
                 let what = format!("there are two of kind {:?}", capabilities.kind);
                 return Err(Error::invalid("runtimes", what));
             }
-            if spec.runtimes.contains(capabilities.kind) && capabilities.isolation < spec.isolation {
+            if spec.runtimes.contains(capabilities.kind) && capabilities.isolation < spec.isolation
+            {
                 let what = format!(
                     "{:?} is promised, and runtime {:?} has {:?}",
                     spec.isolation, capabilities.kind, capabilities.isolation

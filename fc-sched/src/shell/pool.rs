@@ -235,10 +235,7 @@ impl PoolShell {
     }
 
     /// Changes the core; what follows is the caller's to perform.
-    pub(super) fn change<R>(
-        self: &Arc<Self>,
-        change: impl FnOnce(&mut Core) -> R,
-    ) -> (R, Effects) {
+    pub(super) fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut Core) -> R) -> (R, Effects) {
         let mut state = self.state.lock();
         let result = change(&mut state.core);
         let effects = state.core.take_effects();
@@ -280,8 +277,7 @@ impl PoolShell {
         }
         if wants {
             let (uid, profile) = (self.version.uid(), self.profile());
-            self.around
-                .with_supply(|supply, pools, now| supply.settle(uid, &profile, pools, now));
+            self.around.with_supply(|supply, pools, now| supply.settle(uid, &profile, pools, now));
         }
     }
 

@@ -108,8 +108,7 @@ impl Pools<u64> for LockedPools<'_> {
     }
 
     fn worth(&mut self, pool: u64, instance: InstanceKey, now: Instant) -> Worth {
-        self.pool(pool)
-            .map_or(Worth::Gone, |pool| pool.with_core(|core| core.worth(instance, now)))
+        self.pool(pool).map_or(Worth::Gone, |pool| pool.with_core(|core| core.worth(instance, now)))
     }
 
     fn evict(&mut self, pool: u64, instance: InstanceKey, now: Instant) -> bool {

@@ -203,10 +203,8 @@ impl PoolShell {
         let cpu_milli = self.version.resources().cpu_milli;
         let boosted = cpu_milli.saturating_mul(limits.cpu_boost_factor).min(limits.cpu_milli_max);
         let seconds = limits.cpu_boost_s_max;
-        (enforced && seconds > 0 && boosted > cpu_milli).then(|| CpuBoost {
-            cpu_milli: boosted,
-            lasts: Duration::from_secs(seconds.into()),
-        })
+        (enforced && seconds > 0 && boosted > cpu_milli)
+            .then(|| CpuBoost { cpu_milli: boosted, lasts: Duration::from_secs(seconds.into()) })
     }
 }
 

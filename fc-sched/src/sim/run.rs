@@ -14,8 +14,8 @@ use crate::core::placement::{
     Capacity, Cluster, ClusterRules, NodeSpec, RuntimeSet, Tenancy, Zone,
 };
 use crate::core::policy::{
-    Action, Cron, Forecast, ForecastShape, GreedyDual, HybridHistogram, KeepAlive,
-    Load, Period, ScaleIn, Scaling, ScalingState, Schedule, TargetTracking,
+    Action, Cron, Forecast, ForecastShape, GreedyDual, HybridHistogram, KeepAlive, Load, Period,
+    ScaleIn, Scaling, ScalingState, Schedule, TargetTracking,
 };
 use crate::core::quota::AccountQuota;
 use crate::core::supply::{Profile, Supply, SupplyRules};
@@ -212,13 +212,9 @@ fn scaling(policy: PolicyName) -> Result<Option<Arc<dyn Scaling>>> {
             ];
             Some(Arc::new(Schedule::new(actions)))
         }
-        PolicyName::TargetTracking => Some(Arc::new(TargetTracking::new(
-            0.6,
-            0,
-            1_000,
-            Period::ALWAYS,
-            ScaleIn::default(),
-        )?)),
+        PolicyName::TargetTracking => {
+            Some(Arc::new(TargetTracking::new(0.6, 0, 1_000, Period::ALWAYS, ScaleIn::default())?))
+        }
         PolicyName::Forecast => Some(Arc::new(Forecast::new(ForecastShape::default())?)),
         _ => None,
     })

@@ -68,7 +68,8 @@ impl Seen {
         let entered = self.entered.get(&call).copied().unwrap_or(0);
         let decided = self.decided.get(&call).copied().unwrap_or(0);
         if entered > 1 || (well && entered != 1) || decided != 1 {
-            let what = format!("I22: {call} ran {entered} times, {decided} decisions, well: {well}");
+            let what =
+                format!("I22: {call} ran {entered} times, {decided} decisions, well: {well}");
             self.broken.push(what);
         }
     }

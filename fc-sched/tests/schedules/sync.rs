@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 
-use shuttle::rand::Rng;
 pub(crate) use shuttle::future::AbortHandle;
+use shuttle::rand::Rng;
 use shuttle::sync::{MutexGuard, PoisonError};
 pub(crate) use tokio::sync::OnceCell;
 
@@ -143,7 +143,10 @@ impl Notify {
         async move {
             match early {
                 Some(notified) => notified.await,
-                None => self.inner.notified().await,
+                None => {
+                    self.point.pass();
+                    self.inner.notified().await;
+                }
             }
         }
     }

@@ -127,31 +127,37 @@ impl World {
         }
     }
 
-    /// Shuts down without a limit, and looks for what is left (I18).
+    /// Shuts down when all calls are answered, and looks for what is left (I18).
     pub(crate) async fn end(self) {
-        self.end_by(Instant::MAX).await;
+        self.shutdown(Instant::MAX).await;
+        self.nothing_left();
     }
 
-    pub(crate) async fn end_by(self, by: Instant) {
+    /// Shuts down, and looks for what is left though calls may still be about to be refused.
+    pub(crate) async fn shutdown(&self, by: Instant) {
         self.scheduler.shutdown(by).await;
-        self.check();
+        self.nothing_runs();
     }
 
-    /// What holds after a shutdown and the last answer.
-    pub(crate) fn check(&self) {
+    fn nothing_runs(&self) {
         let used = self.scheduler.account_use(account());
         assert_eq!(used, AccountUse::default(), "I18: quota held");
         let held: u32 = self.scheduler.nodes().iter().map(|node| node.instances).sum();
         assert_eq!(held, 0, "I18: room on a node held");
+        let seen = self.seen.lock();
+        assert_eq!(seen.left(), (0, 0), "I18: instances or requests left");
+        assert!(seen.attached.is_empty(), "I18: attachments left");
+        assert!(seen.broken.is_empty(), "{}", seen.broken.join("; "));
+    }
+
+    /// What holds after a shutdown and the last answer.
+    pub(crate) fn nothing_left(&self) {
+        self.nothing_runs();
         assert!(self.scheduler.around.pools.is_empty(), "I18: a pool is left");
         if let Some(executions) = self.scheduler.around.executions.of(account()) {
             assert_eq!(executions.used(), 0, "I18: an execution is still counted");
         }
-        let seen = self.seen.lock();
-        assert_eq!(seen.left(), (0, 0), "I18: instances or requests left");
-        assert!(seen.attached.is_empty(), "I18: attachments left");
         assert_eq!(self.clock.pending_timers(), 0, "I18: timers left");
-        assert!(seen.broken.is_empty(), "{}", seen.broken.join("; "));
     }
 }
 

@@ -179,7 +179,8 @@ impl Classes {
     /// How many nodes drain, and how many are lost.
     pub(super) fn away(&self) -> (u32, u32) {
         let classes = self.all.iter().flatten();
-        classes.fold((0, 0), |(draining, lost), class| (draining + class.draining, lost + class.lost))
+        classes
+            .fold((0, 0), |(draining, lost), class| (draining + class.draining, lost + class.lost))
     }
 
     /// Accounts that have nodes of their own.

@@ -66,12 +66,7 @@ impl Cluster {
     ///
     /// `InvalidArgument` that names `node`, `size` or `spread` if this instance is not there. Then
     /// nothing is changed.
-    pub fn release(
-        &mut self,
-        node: NodeKey,
-        size: Resources,
-        spread: &mut Spread,
-    ) -> Result<bool> {
+    pub fn release(&mut self, node: NodeKey, size: Resources, spread: &mut Spread) -> Result<bool> {
         self.slot(node)?;
         let slot = &mut self.slots[node.index as usize];
         if slot.instances == 0 {
@@ -100,7 +95,8 @@ impl Cluster {
 
     /// In which zones a function's instances are.
     pub fn zones_of(&self, spread: &Spread) -> impl Iterator<Item = (&Zone, u32)> {
-        let counts = self.areas.iter().enumerate().map(|(at, area)| (&area.zone, spread.in_zone(at)));
+        let counts =
+            self.areas.iter().enumerate().map(|(at, area)| (&area.zone, spread.in_zone(at)));
         counts.filter(|(_, count)| *count > 0)
     }
 
@@ -138,14 +134,7 @@ impl Cluster {
         best
     }
 
-    fn search(
-        &self,
-        zone: usize,
-        own: &[ClassId],
-        demand: &Demand,
-        need: &Room,
-        by: Dim,
-    ) -> Found {
+    fn search(&self, zone: usize, own: &[ClassId], demand: &Demand, need: &Room, by: Dim) -> Found {
         let mut refused = false;
         for classes in self.classes.usable(zone, demand, own) {
             let next = |lo: Place| {
@@ -200,13 +189,7 @@ impl Cluster {
         }
     }
 
-    fn occupy(
-        &mut self,
-        index: u32,
-        need: &Room,
-        demand: &Demand,
-        spread: &mut Spread,
-    ) -> NodeKey {
+    fn occupy(&mut self, index: u32, need: &Room, demand: &Demand, spread: &mut Spread) -> NodeKey {
         let unbound = demand.tenancy == Tenancy::Dedicated
             && self.view(index).is_some_and(|node| node.owner().is_none());
         if unbound {

@@ -75,7 +75,12 @@ impl fmt::Display for Unplaceable {
                 write!(f, "no node is ready: {draining} drain and {lost} are lost")
             }
             Self::Full { asked, roomiest } => {
-                write!(f, "no node has room for {}; the roomiest has {}", Size(*asked), Size(*roomiest))
+                write!(
+                    f,
+                    "no node has room for {}; the roomiest has {}",
+                    Size(*asked),
+                    Size(*roomiest)
+                )
             }
             Self::NotAdmitted => f.write_str("the placement policy admits no node that has room"),
         }
@@ -138,7 +143,10 @@ mod tests {
             ),
             (Unplaceable::NoTenancy(Tenancy::Dedicated), "tenancy: no node is Dedicated"),
             (
-                Unplaceable::TooLarge { asked: ASKED, most: Resources { memory_mb: 4_095, ..ASKED } },
+                Unplaceable::TooLarge {
+                    asked: ASKED,
+                    most: Resources { memory_mb: 4_095, ..ASKED },
+                },
                 "memory_mb: 4096 MB is over the limit of 4095",
             ),
             (
@@ -162,7 +170,10 @@ mod tests {
         ];
         for reason in later {
             let error = Error::from(reason);
-            assert_eq!((error.kind(), error.blame()), (ErrorKind::ResourceThrottled, Blame::Platform));
+            assert_eq!(
+                (error.kind(), error.blame()),
+                (ErrorKind::ResourceThrottled, Blame::Platform)
+            );
             assert!(matches!(error.retry(), Retry::After(_)), "{error:?}");
             assert_eq!(error.message(), reason.to_string());
         }

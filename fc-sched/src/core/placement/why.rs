@@ -9,7 +9,8 @@ impl Cluster {
         if self.stocks.is_empty() {
             return Unplaceable::NoNode;
         }
-        let running = self.stocks.iter().filter(|stock| stock.offer.runtimes.contains(demand.runtime));
+        let running =
+            self.stocks.iter().filter(|stock| stock.offer.runtimes.contains(demand.runtime));
         let Some(most) = running.map(|stock| stock.offer.isolation).max() else {
             return Unplaceable::NoRuntime(demand.runtime);
         };

@@ -386,11 +386,8 @@ impl<I: Clone, W> Pool<I, W> {
         let Some(state) = self.state(key) else {
             return;
         };
-        let reason = if state.failed() {
-            StopReason::Failed
-        } else {
-            StopReason::Retired { frozen: false }
-        };
+        let reason =
+            if state.failed() { StopReason::Failed } else { StopReason::Retired { frozen: false } };
         self.stop(key, reason);
     }
 

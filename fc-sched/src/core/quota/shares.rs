@@ -50,9 +50,8 @@ impl Shares {
         used: u64,
         max: Option<u64>,
     ) -> Result<(), Exceeded> {
-        let exceeded = |quota, limit, used| {
-            Err(Exceeded { quota, limit, used, asked: 1, retry_after: None })
-        };
+        let exceeded =
+            |quota, limit, used| Err(Exceeded { quota, limit, used, asked: 1, retry_after: None });
         if let Some(Share { held, reserved: Some(reserved), .. }) = self.functions.get(function) {
             return if held < reserved {
                 Ok(())
@@ -144,9 +143,8 @@ impl Shares {
     }
 
     fn forget_if_unused(&mut self, function: &FunctionName) {
-        let unused = |share: &Share| {
-            share.held == 0 && share.reserved.is_none() && share.provisioned == 0
-        };
+        let unused =
+            |share: &Share| share.held == 0 && share.reserved.is_none() && share.provisioned == 0;
         if self.functions.get(function).is_some_and(unused) {
             self.functions.remove(function);
         }

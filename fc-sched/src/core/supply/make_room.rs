@@ -8,9 +8,7 @@ use fc_core::{Instant, Resources};
 
 use super::evictable::Candidate;
 use super::{Blocked, Pools, Supply};
-use crate::core::placement::{
-    Capacity, Cluster, Demand, NodeKey, NodeState, Tenancy, Unplaceable,
-};
+use crate::core::placement::{Capacity, Cluster, Demand, NodeKey, NodeState, Tenancy, Unplaceable};
 
 impl<K: Copy + Ord + Hash + Debug> Supply<K> {
     /// Evicts idle instances so that one instance of `pool` finds room: under a quota the account's

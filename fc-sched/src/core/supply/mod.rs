@@ -13,10 +13,10 @@ use fc_core::{AccountId, Instant, Resources};
 pub use profile::{Blocked, Pools, Profile};
 
 use self::evictable::Evictable;
+use super::InstanceKey;
 use super::fair::FairLine;
 use super::placement::{Capacity, Cluster, NodeKey, NodeView, Spread};
 use super::quota::{AccountLedger, AccountQuota, AccountUse};
-use super::InstanceKey;
 
 /// How many hungry functions in a row are tried in vain before the rest waits for the next turn.
 const FAILURES_MAX: u32 = 32;
@@ -151,13 +151,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
 
     /// Gives `pool` what it wants now, as far as there is; what is left waits in the line or is
     /// refused.
-    pub fn settle(
-        &mut self,
-        pool: K,
-        profile: &Profile,
-        pools: &mut impl Pools<K>,
-        now: Instant,
-    ) {
+    pub fn settle(&mut self, pool: K, profile: &Profile, pools: &mut impl Pools<K>, now: Instant) {
         let wanted = pools.wanted(pool);
         self.line.want(profile.account, pool, wanted);
         if wanted == 0 {
@@ -329,12 +323,7 @@ impl Holder {
 
 /// What was placed is there to be released: anything else is a bug, which costs the node's books, not
 /// the caller.
-fn release(
-    cluster: &mut Cluster,
-    node: NodeKey,
-    size: Resources,
-    spread: &mut Spread,
-) {
+fn release(cluster: &mut Cluster, node: NodeKey, size: Resources, spread: &mut Spread) {
     let released = cluster.release(node, size, spread);
     debug_assert!(released.is_ok(), "{released:?}");
     if let Err(error) = released {
@@ -342,11 +331,6 @@ fn release(
     }
 }
 
-fn is_alive<K>(
-    pools: &mut impl Pools<K>,
-    pool: K,
-    instance: InstanceKey,
-    now: Instant,
-) -> bool {
+fn is_alive<K>(pools: &mut impl Pools<K>, pool: K, instance: InstanceKey, now: Instant) -> bool {
     pools.worth(pool, instance, now) != super::Worth::Gone
 }

@@ -313,16 +313,13 @@ impl Life {
     fn change_quota(&mut self) {
         let account = self.random.below(self.accounts.len() as u64) as usize;
         let max = Some(self.random.below(16));
-        let quota = AccountQuota {
-            instances: PooledQuota { max, ..self.quota.instances },
-            ..self.quota
-        };
+        let quota =
+            AccountQuota { instances: PooledQuota { max, ..self.quota.instances }, ..self.quota };
         if let Some(witness) = &mut self.engine.witness {
             witness.accounts[account].max = max;
         }
         let id = self.accounts[account];
-        self.engine
-            .with_supply(None, |supply, pools, now| supply.set_quota(id, quota, pools, now));
+        self.engine.with_supply(None, |supply, pools, now| supply.set_quota(id, quota, pools, now));
     }
 
     /// All that happened stops, and what runs comes to its end.
@@ -341,7 +338,8 @@ impl Life {
             witness.left_over("events without an end".into());
         }
         if self.engine.requests.len() > 0 {
-            witness.left_over(format!("{} requests without an outcome", self.engine.requests.len()));
+            witness
+                .left_over(format!("{} requests without an outcome", self.engine.requests.len()));
         }
         for (pool, state) in self.engine.pools.iter().enumerate() {
             let usage = state.core.usage();

@@ -110,7 +110,8 @@ impl Engine {
                             witness.began(u32::MAX, pool, instance, self.now);
                         }
                     }
-                    self.events.push(self.now + self.world.freeze_time, Event::Frozen { pool, key });
+                    self.events
+                        .push(self.now + self.world.freeze_time, Event::Frozen { pool, key });
                 }
                 Effect::Thaw(key, instance) => {
                     let event = Event::Thawed { pool, key, instance };

@@ -40,8 +40,8 @@ impl Meter {
         let mut from = from;
         // One sample each minute, as things were then.
         loop {
-            let next = Instant::ORIGIN
-                + Duration::from_secs((self.series.len() as u64 + 1) * MINUTE);
+            let next =
+                Instant::ORIGIN + Duration::from_secs((self.series.len() as u64 + 1) * MINUTE);
             if next > to {
                 break;
             }

@@ -25,8 +25,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    const EMPTY: Self =
-        Self { len: 0, keys: [0; FAN], rest: [[0; FAN]; 2], child: [NONE; FAN] };
+    const EMPTY: Self = Self { len: 0, keys: [0; FAN], rest: [[0; FAN]; 2], child: [NONE; FAN] };
 
     pub(super) fn len(&self) -> usize {
         self.len as usize
