@@ -1,8 +1,8 @@
 //! Whether the platform takes an invocation at all.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use fc_core::{Error, ErrorKind, Result};
+
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Open until the platform shuts down.
 ///

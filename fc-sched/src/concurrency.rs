@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use fc_core::AccountId;
-use papaya::HashMap;
 
 use crate::core::quota::{Concurrency, Exceeded};
+use crate::sync::HashMap;
 
 /// What one account runs at once, and may.
 pub(crate) type AccountExecutions = Concurrency;
@@ -17,7 +17,7 @@ pub(crate) struct Executions {
     /// What an account may unless it was told otherwise; `None`: accounts have no quota.
     limit: Option<u32>,
     /// Kept for as long as the scheduler is: two words for each account that ever invoked.
-    accounts: HashMap<AccountId, Arc<AccountExecutions>, foldhash::fast::RandomState>,
+    accounts: HashMap<AccountId, Arc<AccountExecutions>>,
 }
 
 /// One execution. Dropped, it is over.

@@ -21,6 +21,7 @@ mod scheduler;
 mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sync;
 mod warm;
 
 pub use config::{Needs, NeedsOf, Policies, SchedulerConfig, SchedulerPorts};

@@ -5,11 +5,9 @@ use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 
 use fc_core::{Clock, Instant};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::shell::PoolShell;
+use crate::sync::{CancellationToken, Mutex, Notify, select};
 
 /// One timer for all pools. A pool asks for a look that is earlier than the one it has
 /// asked for before, and what dead pools have asked for is swept out, so the heap is bounded by the
@@ -70,8 +68,8 @@ impl Reaper {
     pub(crate) async fn run(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
         loop {
             let next = self.wakes.lock().peek().map_or(Instant::MAX, |wake| wake.at.0);
-            tokio::select! {
-                () = clock.sleep_until(next) => {}
+            select! {
+                () = clock.sleep_until(next) => {},
                 () = self.earlier.notified() => continue,
                 () = stop.cancelled() => return,
             }

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fc_core::{AccountId, Error, FunctionName, FunctionVersion, Instant, Qualifier, Result};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::Scheduler;
 use crate::core::placement::NodeKey;
 use crate::core::policy::{Load, ProvisionConfig, ScalingState};
 use crate::core::{Levels, LoadReading};
 use crate::shell::{PoolShell, Surroundings};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, Notify, select};
 
 /// Whose instances are provisioned: a function, as a qualifier names it.
 type Subject = (AccountId, FunctionName, Qualifier);
@@ -180,8 +179,8 @@ pub(crate) async fn run(around: Arc<Surroundings>) {
         around.scaled.ticking.store(false, Ordering::Relaxed);
         let next = around.next_look(now, tick);
         around.scaled.ticking.store(next <= now + HUNGRY_TICK, Ordering::Relaxed);
-        tokio::select! {
-            () = around.clock.sleep_until(next) => {}
+        select! {
+            () = around.clock.sleep_until(next) => {},
             () = around.scaled.changed.notified() => continue,
             () = around.stop.cancelled() => return,
         }

@@ -8,8 +8,6 @@ use fc_core::{
     AccountId, Context, Deadline, Error, ErrorKind, FunctionVersion, Instant, Invocation, Invoke,
     LogType, Reply, Result, Target,
 };
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::admission::Gate;
 use crate::concurrency::{ExecutionPermit, Executions};
@@ -23,6 +21,7 @@ use crate::reaper::Reaper;
 use crate::run;
 use crate::scaling::Scaled;
 use crate::shell::{Acquired, Granted, NodeShell, PoolShell, Surroundings, Waiting};
+use crate::sync::{CancellationToken, HashMap, Mutex, Notify, Planted, TaskTracker, planted};
 
 /// Takes an authorised invocation to an instance of its function, and its answer back.
 ///
@@ -55,7 +54,7 @@ impl Scheduler {
             None => Cluster::new(rules)?,
             Some(policy) => Cluster::with_policy(rules, policy.clone())?,
         };
-        let nodes = papaya::HashMap::default();
+        let nodes = HashMap::default();
         for node in ports.nodes {
             let key = cluster.add(node.spec.clone(), clock.now())?;
             nodes.pin().insert(key, Arc::new(NodeShell::new(node)));
@@ -74,13 +73,13 @@ impl Scheduler {
             policies,
             decisions,
             gate: Gate::default(),
-            supply: parking_lot::Mutex::new(Supply::new(supply, cluster)),
+            supply: Mutex::new(Supply::new(supply, cluster)),
             nodes,
             executions: Executions::new(account_quota.map(|quota| quota.concurrency)),
             scaled: Scaled::default(),
             reaper: Arc::new(Reaper::default()),
-            pools: papaya::HashMap::default(),
-            pool_closed: tokio::sync::Notify::new(),
+            pools: HashMap::default(),
+            pool_closed: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -122,7 +121,7 @@ impl Scheduler {
         for pool in around.all_pools() {
             pool.close();
         }
-        let drained = async {
+        let drained = || async {
             // Pools go one by one as their last instance does.
             loop {
                 let closed = around.pool_closed.notified();
@@ -132,11 +131,17 @@ impl Scheduler {
                 closed.await;
             }
         };
-        if around.clock.with_deadline(by, drained).await.is_err() {
+        if around.clock.with_deadline(by, drained()).await.is_err() {
             tracing::warn!("shutdown: the time is up, stopping instances under their requests");
             around.stop.cancel();
             for pool in around.all_pools() {
                 pool.abandon();
+            }
+            // The tasks alone would not do: a start or a stop that was just decided on a request's
+            // thread has none yet.
+            let stopped = around.clock.now() + crate::shell::STOPPED_WITHIN;
+            if around.clock.with_deadline(stopped, drained()).await.is_err() {
+                tracing::error!("shutdown: instances could not be stopped");
             }
         }
         around.stop.cancel();
@@ -163,13 +168,20 @@ impl Scheduler {
         (pools.get_or_insert_with(version.uid(), new).clone(), true)
     }
 
-    /// A slot of an instance of `version`, or a place in its line.
-    fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant) -> Result<Acquired> {
+    /// A slot of an instance of `version`, or a place in its line, for a request that is new or that
+    /// holds an instance which just failed.
+    fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant, new: bool) -> Result<Acquired> {
         loop {
             let (pool, made) = self.route(version);
-            // A shutdown may have looked at the pools before this one was there to be seen.
-            if made && let Err(refused) = self.around.gate.admit() {
-                pool.close();
+            // A shutdown may have looked at the pools before this one was there to be seen, whoever
+            // made it. What a request holds, a shutdown waits for, so its pool was seen.
+            if (made || new)
+                && !planted(Planted::OpensPoolLate)
+                && let Err(refused) = self.around.gate.admit()
+            {
+                if made {
+                    pool.close();
+                }
                 return Err(refused);
             }
             if made && self.around.policies.scaling.is_some() {
@@ -181,8 +193,9 @@ impl Scheduler {
                 pool.close();
             }
             match acquired? {
-                // The pool was forgotten for want of use, between the look-up and now.
-                Acquired::Closed => continue,
+                // The pool was closed for want of use, between the look-up and now. Whoever did that
+                // may not have come to forget it yet, and is not waited for.
+                Acquired::Closed => pool.forget(),
                 acquired => return Ok(acquired),
             }
         }
@@ -210,10 +223,10 @@ impl Scheduler {
                     Acquired::Closed => return Err(Error::internal("a closed pool was given")),
                 };
                 // Between the grant and this task's turn the instance may have failed (I17).
-                if granted.lease.is_good() {
+                if planted(Planted::UsesStaleGrant) || granted.lease.is_good() {
                     return Ok(Granted { waited_for: Some(waits_for), ..granted });
                 }
-                acquired = self.acquire(version, self.around.clock.now())?;
+                acquired = self.acquire(version, self.around.clock.now(), false)?;
             }
         };
         let granted = granted.await;
@@ -246,7 +259,7 @@ impl Scheduler {
             self.around.gate.admit()?;
             let executions = self.around.executions.of(version.account());
             let permit = executions.map(|of| ExecutionPermit::take(&of)).transpose()?;
-            Ok((self.acquire(version, accepted)?, permit))
+            Ok((self.acquire(version, accepted, true)?, permit))
         };
         admitted().map_err(|error| self.refused(cx, version, accepted, None, error))
     }

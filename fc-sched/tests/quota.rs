@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fc_core::{ErrorKind, Retry};
+use fc_sched::core::quota::Concurrency;
 use support::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -85,4 +88,41 @@ async fn quo_4_a_failed_start_holds_nothing() {
     world.err("f").await;
     assert_eq!(world.scheduler.account_use(account()), Default::default());
     world.end().await;
+}
+
+#[test]
+fn quo_3_on_both_sides_of_the_limit() {
+    let concurrency = Concurrency::new(100);
+    assert_eq!((0..200).filter(|_| concurrency.take().is_ok()).count(), 100);
+    concurrency.set_limit(99);
+    concurrency.give();
+    assert!(concurrency.take().is_err(), "99 of 99 run");
+    concurrency.give();
+    assert!(concurrency.take().is_ok());
+    assert_eq!(concurrency.used(), 99);
+}
+
+/// I15: whoever comes at once, never one more than the limit.
+#[test]
+fn quo_3_is_exact_with_many_threads() {
+    let concurrency = Arc::new(Concurrency::new(7));
+    let peak = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (concurrency, peak) = (concurrency.clone(), peak.clone());
+            std::thread::spawn(move || {
+                let mut granted = 0;
+                for _ in 0..20_000 {
+                    let held = (0..3).filter(|_| concurrency.take().is_ok()).count();
+                    peak.fetch_max(concurrency.used(), Ordering::Relaxed);
+                    (0..held).for_each(|_| concurrency.give());
+                    granted += held;
+                }
+                granted
+            })
+        })
+        .collect();
+    let granted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    assert!(granted > 0 && peak.load(Ordering::Relaxed) <= 7);
+    assert_eq!(concurrency.used(), 0);
 }

@@ -13,6 +13,7 @@ pub use node::Node;
 pub(crate) use node::NodeShell;
 pub(crate) use pool::{Acquired, Granted, PoolShell};
 pub(crate) use share::Share;
+pub(crate) use stop::STOPPED_WITHIN;
 pub(crate) use surroundings::Surroundings;
 pub(crate) use waiting::Waiting;
 
@@ -20,8 +21,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fc_core::{AttachmentId, Instance, InstanceId, Instant};
-use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+
+use crate::sync::{AbortHandle, Mutex};
 
 /// An instance that serves.
 #[derive(Debug)]

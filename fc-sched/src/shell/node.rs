@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use fc_core::{Error, ErrorKind, Isolation, NodeId, Result, Runtime, RuntimeKind};
-use tokio_util::sync::CancellationToken;
 
 use crate::core::placement::{Capacity, NodeSpec, RuntimeSet, Tenancy, Zone};
+use crate::sync::CancellationToken;
 
 /// A node: how large it is, where it stands, and the runtimes that start instances there.
 ///

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fc_core::{Context, Error, ErrorKind, FunctionVersion, Instant, Result};
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use super::{NodeShell, Running, Surroundings, Waiting};
 use crate::core::placement::NodeKey;
@@ -15,6 +13,7 @@ use crate::core::{
     WaitsFor,
 };
 use crate::lease::SlotLease;
+use crate::sync::{Mutex, OnceCell, oneshot};
 
 pub(super) type Waiter = oneshot::Sender<Result<SlotLease>>;
 pub(crate) type Core = Pool<Arc<Running>, Waiter>;
@@ -62,7 +61,7 @@ pub(crate) struct PoolShell {
 }
 
 /// By node: several starts wait for one preparation.
-type Prepared = Vec<(NodeKey, Arc<tokio::sync::OnceCell<()>>)>;
+type Prepared = Vec<(NodeKey, Arc<OnceCell<()>>)>;
 
 #[derive(Debug)]
 struct State {
@@ -298,7 +297,8 @@ impl PoolShell {
         }
     }
 
-    fn forget(self: &Arc<Self>) {
+    /// Makes room for another pool of the version. The pool is closed; a second time does nothing.
+    pub(crate) fn forget(self: &Arc<Self>) {
         let is_self = |_: &u64, pool: &Arc<Self>| Arc::ptr_eq(pool, self);
         // Another pool of the same version may stand there already: it stays.
         let _ = self.around.pools.pin().remove_if(&self.version.uid(), is_self);

@@ -9,11 +9,11 @@ use fc_core::{
     InstanceSpec, Instant, NetworkPolicy, Result,
 };
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 
 use super::{NodeShell, PoolShell, Running, Share};
 use crate::core::InstanceKey;
 use crate::core::placement::NodeKey;
+use crate::sync::{Mutex, Planted, planted, select};
 
 /// What a runtime has to say that an instance was not ready in time.
 const READY_GRACE: Duration = Duration::from_secs(1);
@@ -43,19 +43,16 @@ impl PoolShell {
         self.around.tasks.spawn(async move {
             match pool.start(key, state.node()).await {
                 Ok(running) => {
-                    *running.share.lock() = Some(share);
                     let running = Arc::new(running);
-                    let now = pool.now();
-                    pool.update(None, |core| core.ready(key, running.clone(), now));
+                    if !pool.ready(key, &running, share) {
+                        pool.end_lost(key, &running).await;
+                        return;
+                    }
                     // A task of its own: this one is as large as a start needs. After `ready`: an
                     // exit that came before would find nothing to end.
                     let watch = pool.clone().watch(key, running.instance.clone());
                     let watch = pool.around.tasks.spawn(watch);
                     let _ = running.watch.set(watch.abort_handle());
-                    if running.node.lost.is_cancelled() {
-                        // It was lost between the start and `ready`, when nobody looked for it here.
-                        pool.update(None, |core| core.exited(key));
-                    }
                 }
                 Err(NoStart::Failed(error)) => {
                     tracing::warn!(function = %pool.version.name(), %error, "start failed");
@@ -70,6 +67,34 @@ impl PoolShell {
                 }
             }
         });
+    }
+
+    /// The instance serves from now on, unless its node is lost: it must not be given a request then.
+    ///
+    /// Asked under the pool's lock: whoever loses a node marks it first and then looks through the
+    /// pools, so it either finds the instance here or is seen here.
+    fn ready(self: &Arc<Self>, key: InstanceKey, running: &Arc<Running>, share: Share) -> bool {
+        *running.share.lock() = Some(share);
+        let now = self.now();
+        let mut ready = false;
+        self.update(None, |core| {
+            ready = planted(Planted::KeepsLost) || !running.node.lost.is_cancelled();
+            if ready {
+                core.ready(key, running.clone(), now);
+            }
+        });
+        ready
+    }
+
+    /// An instance whose node was lost after it started and before it served.
+    async fn end_lost(self: &Arc<Self>, key: InstanceKey, running: &Running) {
+        let (function, node) = (self.version.name(), &running.node.id);
+        tracing::warn!(%function, %node, "node lost while starting: elsewhere");
+        self.stop(&*running.instance, true).await;
+        self.detach(running.attachment).await;
+        let share = running.share.lock().take();
+        self.update(None, |core| core.start_lost(key));
+        drop(share);
     }
 
     /// Reports the instance's end.
@@ -87,7 +112,7 @@ impl PoolShell {
     async fn start(&self, key: InstanceKey, on: NodeKey) -> Result<Running, NoStart> {
         let node = self.around.node(on)?;
         let lost = node.lost.clone();
-        tokio::select! {
+        select! {
             biased;
             () = lost.cancelled() => Err(NoStart::NodeLost),
             started = unless_panicked(self.start_on(key, on, node)) => Ok(started?),
@@ -141,11 +166,11 @@ impl PoolShell {
 
     /// Gives up a part of a start when the platform's shutdown has run out of time.
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
+        select! {
             done = work => done,
             () = self.around.stop.cancelled() => {
                 Err(Error::new(ErrorKind::ResourceThrottled, "the platform is shutting down"))
-            }
+            },
         }
     }
 

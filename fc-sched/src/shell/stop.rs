@@ -7,6 +7,7 @@ use fc_core::{AttachmentId, Deadline, Hook, Instance};
 
 use super::{PoolShell, Running};
 use crate::core::{InstanceKey, StopReason};
+use crate::sync::select;
 
 /// What a runtime may take to stop an instance, before it is asked again.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -16,6 +17,10 @@ const STOP_ATTEMPTS: u32 = 3;
 
 /// What it may take on a node that is lost: it frees what it has here, once.
 const LOST_STOP_MAX: Duration = Duration::from_secs(1);
+
+/// By when an instance is gone whose stop was decided: every attempt timed out, and so did its
+/// network.
+pub(crate) const STOPPED_WITHIN: Duration = STOP_MAX.saturating_mul(STOP_ATTEMPTS + 1);
 
 impl PoolShell {
     pub(super) fn spawn_stop(
@@ -30,11 +35,11 @@ impl PoolShell {
             if let StopReason::Retired { frozen } = reason
                 && !lost
             {
-                tokio::select! {
-                    () = pool.pre_stop(&*running.instance, frozen) => {}
+                select! {
+                    () = pool.pre_stop(&*running.instance, frozen) => {},
                     // A shutdown whose time is up does not wait for hooks.
-                    () = pool.around.stop.cancelled() => {}
-                    () = running.node.lost.cancelled() => {}
+                    () = pool.around.stop.cancelled() => {},
+                    () = running.node.lost.cancelled() => {},
                 }
             }
             pool.stop(&*running.instance, lost).await;

@@ -3,11 +3,6 @@
 use std::sync::Arc;
 
 use fc_core::{Catalog, Clock, Context, Error, Limits, Network, RequestIds, Result};
-use papaya::HashMap;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{NodeShell, PoolShell};
 use crate::admission::Gate;
@@ -18,6 +13,7 @@ use crate::core::supply::Supply;
 use crate::decision::DecisionSink;
 use crate::reaper::Reaper;
 use crate::scaling::Scaled;
+use crate::sync::{CancellationToken, HashMap, Mutex, Notify, TaskTracker};
 
 /// The ports, the pools, and the tasks under way.
 #[derive(Debug)]
@@ -32,12 +28,12 @@ pub(crate) struct Surroundings {
     pub(crate) gate: Gate,
     /// Quotas and nodes: asked on cold starts, never by a warm request.
     pub(crate) supply: Mutex<Supply<u64>>,
-    pub(crate) nodes: HashMap<NodeKey, Arc<NodeShell>, foldhash::fast::RandomState>,
+    pub(crate) nodes: HashMap<NodeKey, Arc<NodeShell>>,
     pub(crate) executions: Executions,
     pub(crate) scaled: Scaled,
     pub(crate) reaper: Arc<Reaper>,
     /// By the version's uid, which the catalog chooses: no caller can make keys collide.
-    pub(crate) pools: HashMap<u64, Arc<PoolShell>, foldhash::fast::RandomState>,
+    pub(crate) pools: HashMap<u64, Arc<PoolShell>>,
     /// Told whenever a pool is forgotten.
     pub(crate) pool_closed: Notify,
     /// Starts, stops and watches of instances.

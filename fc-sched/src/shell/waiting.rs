@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fc_core::{Error, Instant, Result, Retry};
-use tokio::sync::oneshot;
 
 use super::{Granted, PoolShell};
 use crate::core::{WaiterKey, WaitsFor};
 use crate::lease::SlotLease;
+use crate::sync::oneshot;
 
 /// A place in the line. Dropping it leaves the line.
 pub(crate) struct Waiting {

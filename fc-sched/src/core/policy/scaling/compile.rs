@@ -216,7 +216,7 @@ mod tests {
                 ScheduledAction { target: 10, ..action("down", "at(2024-08-01T14:00:00)") },
             ],
             target_tracking_policies: vec![policy("busy")],
-            on_demand_disabled: false,
+            ..ProvisionConfig::default()
         };
         let mut state = config.compile().unwrap().begin();
         let begin = Zone::utc().time("wall", "2024-08-01T00:00:00Z").unwrap().as_unix_seconds();

@@ -142,6 +142,7 @@ mod tests {
                 time_zone: String::new(),
             }],
             on_demand_disabled: true,
+            always_allocate_cpu: false,
         };
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(parse(&text).unwrap(), config);
