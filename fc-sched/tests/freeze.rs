@@ -157,7 +157,6 @@ fn hooks() -> Option<InstanceLifecycleConfig> {
         initializer: None,
         pre_freeze: hook(),
         pre_stop: hook(),
-        ..InstanceLifecycleConfig::default()
     })
 }
 

@@ -426,9 +426,12 @@ async fn sch_11_a_policy_sets_a_floor() {
     world.end().await;
 }
 
+/// When, and mean, peak and arrivals.
+type Reading = (Instant, f64, u32, u64);
+
 /// Writes down when it is asked, and of what.
 #[derive(Clone, Debug, Default)]
-struct Asked(Arc<Mutex<Vec<(Instant, f64, u32, u64)>>>);
+struct Asked(Arc<Mutex<Vec<Reading>>>);
 
 impl Scaling for Asked {
     fn name(&self) -> &'static str {
