@@ -69,7 +69,7 @@ async fn sch_4_provisioned_instances_are_kept_whatever_their_idleness() {
         let reply = world.finish(call).await.unwrap();
         assert_eq!((reply.report.cold, reply.report.waited), (false, Duration::ZERO));
     }
-    world.pass(4_000 * SECOND).await;
+    world.pass(700 * SECOND).await;
     let witness = world.runtime.witness();
     assert_eq!((witness.starts, witness.stops), (3, 0), "I19");
     world.end().await;
@@ -192,7 +192,7 @@ async fn sch_4_a_raised_target_promotes_what_is_there() {
     world.deploy("f", |_| {});
     drop(world.ok("f").await);
     provision(&world, target(2)).unwrap();
-    world.pass(1_000 * SECOND).await;
+    world.pass(700 * SECOND).await;
     let witness = world.runtime.witness();
     assert_eq!((witness.starts, witness.stops, status(&world).current), (2, 0, 2));
     world.end().await;
@@ -416,7 +416,7 @@ async fn sch_11_a_policy_sets_a_floor() {
     drop(world.ok("f").await);
     world.pass(SECOND).await;
     assert_eq!(world.runtime.witness().live(), 3);
-    world.pass(4_000 * SECOND).await;
+    world.pass(700 * SECOND).await;
     let witness = world.runtime.witness();
     assert_eq!((witness.starts, witness.stops), (3, 0));
     world.scheduler.retire(&world.remove("f"));
