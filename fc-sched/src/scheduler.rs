@@ -223,7 +223,7 @@ impl Scheduler {
                     Acquired::Closed => return Err(Error::internal("a closed pool was given")),
                 };
                 // Between the grant and this task's turn the instance may have failed (I17).
-                if planted(Planted::UsesStaleGrant) || granted.lease.is_good() {
+                if granted.lease.is_good() {
                     return Ok(Granted { waited_for: Some(waits_for), ..granted });
                 }
                 acquired = self.acquire(version, self.around.clock.now(), false)?;

@@ -20,8 +20,6 @@ pub(crate) type HashMap<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomStat
 /// A bug that `tests/schedules` plants, to show that it finds such.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Planted {
-    /// A granted slot is used though its instance has failed meanwhile.
-    UsesStaleGrant,
     /// A pool that is made while the platform shuts down stays open.
     OpensPoolLate,
     /// An instance that becomes ready on a node that was just lost goes on.

@@ -153,11 +153,7 @@ fn abilities(suspend: bool, cpu: bool) -> RuntimeCapabilities {
 
 fn hooks() -> Option<InstanceLifecycleConfig> {
     let hook = || Some(HookConfig { handler: "h".into(), timeout: 90 });
-    Some(InstanceLifecycleConfig {
-        initializer: None,
-        pre_freeze: hook(),
-        pre_stop: hook(),
-    })
+    Some(InstanceLifecycleConfig { initializer: None, pre_freeze: hook(), pre_stop: hook() })
 }
 
 /// The instances that there were, in the order of their ids.

@@ -17,8 +17,6 @@ thread_local! {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Planted {
     /// As in `src/sync.rs`.
-    UsesStaleGrant,
-    /// As in `src/sync.rs`.
     OpensPoolLate,
     /// As in `src/sync.rs`.
     KeepsLost,
