@@ -22,7 +22,8 @@ fn main() {
 }
 
 fn compare(options: &Options) {
-    let sections: [(&str, fn(&Options)); 7] = [
+    type Section = (&'static str, fn(&Options));
+    let sections: [Section; 7] = [
         ("warm", warm::compare),
         ("threads", threads::compare),
         ("placement", placement::compare),

@@ -15,7 +15,7 @@ use crate::decision::DecisionSink;
 use crate::shell::Node;
 
 /// What a scheduler is told once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SchedulerConfig {
     /// The limits it enforces.
     pub limits: Limits,
@@ -25,17 +25,6 @@ pub struct SchedulerConfig {
     pub policies: Policies,
     /// Who is told of every decision (OBS-6).
     pub decisions: Option<Arc<dyn DecisionSink>>,
-}
-
-impl Default for SchedulerConfig {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            account_quota: None,
-            policies: Policies::default(),
-            decisions: None,
-        }
-    }
 }
 
 /// What a scheduler decides with where there is a choice.

@@ -339,6 +339,7 @@ mod tests {
                     }
                 }
                 let after = [0, 1, 2].map(|a| waits(&model, a));
+                #[allow(clippy::needless_range_loop, reason = "a matrix of pairs")]
                 for one in 0..3 {
                     for other in 0..3 {
                         if one != other && (!after[one] || !after[other]) {

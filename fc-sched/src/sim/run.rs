@@ -110,10 +110,10 @@ pub fn simulate(trace: &Trace, config: &SimConfig, policy: PolicyName) -> Result
     }
     // What runs comes to its end; what idles would idle for as long as the policy likes.
     while engine.requests.len() > 0 && !engine.run_dry(64) {}
-    Ok(outcome(engine, policy, packing))
+    Ok(outcome(engine, policy, &packing))
 }
 
-fn outcome(engine: Engine, policy: PolicyName, packing: Packing) -> Outcome {
+fn outcome(engine: Engine, policy: PolicyName, packing: &Packing) -> Outcome {
     let meter = engine.meter;
     Outcome {
         invocations: meter.invocations,
@@ -137,7 +137,7 @@ fn engine(config: &SimConfig) -> Result<Engine> {
     let mut cluster = Cluster::new(rules)?;
     for number in 0..config.nodes.unwrap_or(0) {
         let spec = NodeSpec { capacity: Capacity::Limited(config.node), ..node(number) };
-        cluster.add(zoned(spec, number, config.zones)?, Instant::ORIGIN)?;
+        cluster.add(zoned(&spec, number, config.zones)?, Instant::ORIGIN)?;
     }
     let supply = Supply::new(
         SupplyRules {
@@ -181,15 +181,15 @@ pub(super) fn node(number: u32) -> NodeSpec {
     }
 }
 
-fn zoned(spec: NodeSpec, number: u32, zones: u32) -> Result<NodeSpec> {
-    Ok(NodeSpec { zone: Zone::new(&format!("z{}", number % zones))?, ..spec })
+fn zoned(spec: &NodeSpec, number: u32, zones: u32) -> Result<NodeSpec> {
+    Ok(NodeSpec { zone: Zone::new(&format!("z{}", number % zones))?, ..spec.clone() })
 }
 
 impl Engine {
     /// The node with its size, in the zone whose turn it is.
     pub(super) fn sized(&self, spec: NodeSpec) -> NodeSpec {
         let spec = NodeSpec { capacity: Capacity::Limited(self.node_size), ..spec };
-        zoned(spec.clone(), self.nodes_added, self.zones).unwrap_or(spec)
+        zoned(&spec, self.nodes_added, self.zones).unwrap_or(spec)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP/1.1 client of one program: what a request costs between its slot and its answer.
 //!
 //! Not hyper's, for two measured reasons. Behind the gateway, a warm request cost 40 700 instructions
-//! of user space with hyper's client and 26 300 with this one (callgrind, `benches/invoke.rs`,
+//! of user space with hyper's client and 26 000 with this one (callgrind, `benches/invoke.rs`,
 //! role `gateway-process`). Hyper takes a request as a `HeaderMap`, so that the dozen headers that are
 //! the same for every request of an instance are copied, hashed and written one by one: here they are
 //! one block of bytes ([`Outgoing`]). And hyper's sender and connection are two halves that speak
@@ -12,7 +12,7 @@
 //! about where an answer ends: see [`framing`](framing::Rest::of).
 //!
 //! - [`Outgoing`]: a request as bytes, and its body as it comes.
-//! - [`Incoming`]: from bytes to an answer's head and body; no I/O.
+//! - [`Incoming`](incoming::Incoming): from bytes to an answer's head and body; no I/O.
 //! - [`Connection`]: a socket with both.
 
 mod chunked;

@@ -182,10 +182,4 @@ impl Classes {
         classes
             .fold((0, 0), |(draining, lost), class| (draining + class.draining, lost + class.lost))
     }
-
-    /// Accounts that have nodes of their own.
-    #[cfg(test)]
-    pub(super) fn owners(&self) -> usize {
-        self.owned.len()
-    }
 }

@@ -166,14 +166,12 @@ impl<I: Clone, W> Pool<I, W> {
 
     /// So many of a class, the most recently used first, change into the other.
     fn change_class(&mut self, from: Class, count: u32) {
-        let of_class = |state: &&_| {
-            let state: &crate::core::InstanceState = state;
-            state.class() == from && state.is_useful()
-        };
+        let of_class =
+            |state: &crate::core::InstanceState| state.class() == from && state.is_useful();
         let mut keys: Vec<_> = self
             .slots
             .iter()
-            .filter(|(_, state)| of_class(&state))
+            .filter(|(_, state)| of_class(state))
             .map(|(key, state)| (state.phase().serves(), state.idle_since(), key))
             .collect();
         keys.sort_unstable();

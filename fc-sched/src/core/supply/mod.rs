@@ -251,7 +251,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
         let Some(instance) = pools.grant(pool, node, now) else {
             release(&mut self.cluster, node, size, &mut holder.spread);
             if let Some(account) = self.accounts.get_mut(&account) {
-                account.ledger.untake(&function, size, now);
+                account.ledger.untake(function, size, now);
             }
             return Granted::NotWanted;
         };

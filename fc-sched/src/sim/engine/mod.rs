@@ -239,7 +239,7 @@ impl Engine {
         let elsewhere = || {
             let others = self.instances.iter().enumerate();
             let other = others.filter(|(_, each)| each.pool != pool).map(|(index, _)| index as u32);
-            other.last()
+            other.max()
         };
         match self.sabotage {
             Some(Sabotage::RunsElsewhere) => {
