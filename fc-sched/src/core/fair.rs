@@ -240,6 +240,7 @@ impl<K: Copy + Ord + Hash + Debug> FairLine<K> {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_range_loop, reason = "pairs of accounts are a matrix")]
 mod tests {
     use proptest::prelude::*;
 
