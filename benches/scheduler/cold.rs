@@ -55,6 +55,8 @@ pub(crate) fn compare(options: &Options) {
     let mut rows = Vec::new();
     for (((name, _), rate), cpu) in contenders.iter().zip(&rates).zip(&cpu) {
         rows.push(Row::new(*name, rate, "k starts/s").budget(RATE));
+        let rate = cpu.map(|us| 1e3 / us);
+        rows.push(Row::new(*name, &rate, "k starts/s of CPU").budget(RATE));
         rows.push(Row::new(*name, cpu, "us CPU/start"));
     }
     let title = "Cold starts through Scheduler::invoke, in-process runtime: pool, quota and node, \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fc_core::AccountId;
 
 use crate::core::quota::{Concurrency, Exceeded};
-use crate::sync::HashMap;
+use crate::sync::{HashMap, table};
 
 /// What one account runs at once, and may.
 pub(crate) type AccountExecutions = Concurrency;
@@ -27,7 +27,7 @@ pub(crate) struct ExecutionPermit(Arc<AccountExecutions>);
 impl Executions {
     /// `limit`: `None`: accounts have no quota; `Some(None)`: a quota that does not limit this.
     pub(crate) fn new(limit: Option<Option<u32>>) -> Self {
-        Self { limit: limit.map(unlimited_if_none), accounts: HashMap::default() }
+        Self { limit: limit.map(unlimited_if_none), accounts: table() }
     }
 
     /// The account's counter, if accounts have quotas.

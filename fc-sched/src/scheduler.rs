@@ -21,7 +21,7 @@ use crate::reaper::Reaper;
 use crate::run;
 use crate::scaling::Scaled;
 use crate::shell::{Acquired, Granted, NodeShell, PoolShell, Surroundings, Waiting};
-use crate::sync::{CancellationToken, HashMap, Mutex, Notify, Planted, TaskTracker, planted};
+use crate::sync::{CancellationToken, Mutex, Notify, Planted, TaskTracker, planted, table};
 
 /// Takes an authorised invocation to an instance of its function, and its answer back.
 ///
@@ -54,7 +54,7 @@ impl Scheduler {
             None => Cluster::new(rules)?,
             Some(policy) => Cluster::with_policy(rules, policy.clone())?,
         };
-        let nodes = HashMap::default();
+        let nodes = table();
         for node in ports.nodes {
             let key = cluster.add(node.spec.clone(), clock.now())?;
             nodes.pin().insert(key, Arc::new(NodeShell::new(node)));
@@ -78,7 +78,7 @@ impl Scheduler {
             executions: Executions::new(account_quota.map(|quota| quota.concurrency)),
             scaled: Scaled::default(),
             reaper: Arc::new(Reaper::default()),
-            pools: HashMap::default(),
+            pools: table(),
             pool_closed: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -108,6 +108,11 @@ impl<K, V> Default for HashMap<K, V> {
     }
 }
 
+/// An empty table.
+pub(crate) fn table<K, V>() -> HashMap<K, V> {
+    HashMap::default()
+}
+
 impl<K, V> fmt::Debug for HashMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HashMap")
