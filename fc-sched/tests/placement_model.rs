@@ -1,6 +1,7 @@
 //! Placement against a naive model: a list of nodes that is searched from end to end.
 //!
 //! Rows: NOD-1 to NOD-4; the states of NOD-3 and NOD-5.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 
@@ -144,7 +145,7 @@ impl Model {
             zone: zone(at),
             tenancy: if dedicated { Tenancy::Dedicated } else { Tenancy::Shared },
             isolation: if sandbox { Isolation::Sandbox } else { Isolation::Process },
-            runtimes: RuntimeSet::of(if container && self.named % 3 == 0 {
+            runtimes: RuntimeSet::of(if container && self.named.is_multiple_of(3) {
                 RuntimeKind::Container
             } else {
                 RuntimeKind::Process
