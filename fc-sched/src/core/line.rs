@@ -23,6 +23,8 @@ pub struct Line<W> {
     free: Vec<u32>,
     order: Chain,
     len: u32,
+    /// Given to each waiter, so that no two of one line have the same key.
+    generation: u32,
 }
 
 impl<W> Links for [Place<W>] {
@@ -33,7 +35,7 @@ impl<W> Links for [Place<W>] {
 
 impl<W> Default for Line<W> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), order: Chain::EMPTY, len: 0 }
+        Self { places: Vec::new(), free: Vec::new(), order: Chain::EMPTY, len: 0, generation: 0 }
     }
 }
 
@@ -56,8 +58,9 @@ impl<W> Line<W> {
         });
         self.len += 1;
         self.places.push_back(&mut self.order, index);
+        self.generation = self.generation.wrapping_add(1);
         let place = &mut self.places[index as usize];
-        place.waiter = Some(waiter);
+        (place.waiter, place.generation) = (Some(waiter), self.generation);
         WaiterKey { index, generation: place.generation }
     }
 
@@ -77,11 +80,14 @@ impl<W> Line<W> {
 
     fn take(&mut self, index: u32) -> Option<W> {
         self.places.unlink(&mut self.order, index);
-        let place = &mut self.places[index as usize];
-        place.generation = place.generation.wrapping_add(1);
+        let waiter = self.places[index as usize].waiter.take();
         self.free.push(index);
         self.len -= 1;
-        place.waiter.take()
+        if self.len == 0 {
+            // Who waited was a cold start: a function keeps no memory for it.
+            *self = Self { generation: self.generation, ..Self::default() };
+        }
+        waiter
     }
 }
 

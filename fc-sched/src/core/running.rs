@@ -52,6 +52,10 @@ impl Running {
     pub(super) fn begin(&mut self, instance: InstanceKey, due: Instant) -> RequestKey {
         let index = self.free.pop().unwrap_or_else(|| {
             let (link, instance) = (Link::ALONE, None);
+            if self.entries.is_empty() {
+                // Most instances run one request, and a vector begins with room for four.
+                self.entries.reserve_exact(1);
+            }
             self.entries.push(Entry { generation: 0, link, instance, due });
             (self.entries.len() - 1) as u32
         });

@@ -184,6 +184,10 @@ impl<I: Clone> SlotTable<I> {
                 index
             }
             None => {
+                if self.entries.is_empty() {
+                    // Most functions have one instance, and a vector begins with room for four.
+                    self.entries.reserve_exact(1);
+                }
                 self.entries.push(entry);
                 (self.entries.len() - 1) as u32
             }

@@ -314,6 +314,9 @@ impl PoolShell {
                 Some((_, once)) => once.clone(),
                 None => {
                     let once = Arc::default();
+                    let nodes = self.around.nodes.pin();
+                    prepared.retain(|(node, _)| nodes.contains_key(node));
+                    prepared.reserve_exact(1);
                     prepared.push((key, Arc::clone(&once)));
                     once
                 }

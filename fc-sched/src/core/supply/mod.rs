@@ -44,7 +44,8 @@ pub struct Supply<K> {
     accounts: HashMap<AccountId, Account<K>, foldhash::fast::RandomState>,
     cluster: Cluster,
     /// Pools that hold or want something.
-    holders: HashMap<K, Holder, foldhash::fast::RandomState>,
+    /// Boxed: the table has room for twice as many.
+    holders: HashMap<K, Box<Holder>, foldhash::fast::RandomState>,
     line: FairLine<K>,
     /// Some node is of limited size.
     bounded: bool,
@@ -66,7 +67,7 @@ struct Holder {
     /// Instances on their way out so that this one's may come.
     evicting: u32,
     spread: Spread,
-    blocked: Option<Blocked>,
+    blocked: Option<Box<Blocked>>,
 }
 
 impl<K: Copy + Ord + Hash + Debug> Supply<K> {
@@ -141,7 +142,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
 
     /// Why a pool does not get what it wants, if it waits for something.
     pub fn blocked(&self, pool: K) -> Option<&Blocked> {
-        self.holders.get(&pool)?.blocked.as_ref()
+        self.holders.get(&pool)?.blocked.as_deref()
     }
 
     /// How many functions wait for instances.
@@ -159,7 +160,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
             self.forget_if_unused(pool);
             return;
         }
-        self.holders.entry(pool).or_insert_with(|| Holder::new(profile.clone()));
+        self.holders.entry(pool).or_insert_with(|| Box::new(Holder::new(profile.clone())));
         self.serve(pools, now);
         self.refuse_if_hopeless(pool, pools);
     }
@@ -222,7 +223,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
                         self.line.pass_over(pool);
                     }
                     if let Some(holder) = self.holders.get_mut(&pool) {
-                        holder.blocked = Some(blocked);
+                        holder.blocked = Some(Box::new(blocked));
                     }
                 }
             }
@@ -310,7 +311,7 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
 
     fn forget_if_unused(&mut self, pool: K) {
         let unused = |holder: &Holder| holder.held == 0 && holder.evicting == 0;
-        if self.line.level(pool) == 0 && self.holders.get(&pool).is_some_and(unused) {
+        if self.line.level(pool) == 0 && self.holders.get(&pool).is_some_and(|holder| unused(holder)) {
             self.holders.remove(&pool);
         }
     }
