@@ -85,7 +85,9 @@ impl Functions {
         let auth_types = vec![AuthType::Anonymous];
         Self {
             rules: Rules { limits, runtimes, auth_types },
-            records: papaya::HashMap::new(),
+            // At once, while writers wait: growing bit by bit leaves full tables behind, which each
+            // look-up goes through (630 ns instead of 24 among 100 000 functions).
+            records: papaya::HashMap::builder().resize_mode(papaya::ResizeMode::Blocking).build(),
             writer: Mutex::default(),
         }
     }

@@ -170,7 +170,15 @@ impl Scheduler {
 
     /// A slot of an instance of `version`, or a place in its line, for a request that is new or that
     /// holds an instance which just failed.
-    fn acquire(&self, version: &Arc<FunctionVersion>, now: Instant, new: bool) -> Result<Acquired> {
+    ///
+    /// A new request takes its share of what its account may run at once (QUO-3), and one that failed
+    /// has it already.
+    fn acquire(
+        &self,
+        version: &Arc<FunctionVersion>,
+        now: Instant,
+        new: bool,
+    ) -> Result<(Acquired, Option<ExecutionPermit>)> {
         loop {
             let (pool, made) = self.route(version);
             // A shutdown may have looked at the pools before this one was there to be seen, whoever
@@ -187,6 +195,16 @@ impl Scheduler {
             if made && self.around.policies.scaling.is_some() {
                 self.around.scaled.pool_made();
             }
+            let permit = match if new { pool.permit() } else { Ok(None) } {
+                Ok(permit) => permit,
+                Err(refused) => {
+                    // Nobody else may ever ask for it.
+                    if made {
+                        pool.close();
+                    }
+                    return Err(refused);
+                }
+            };
             let acquired = pool.acquire(now);
             // So may whoever retired the version. This request was accepted before, and is served.
             if made && !self.around.catalog.is_current(version) {
@@ -196,7 +214,7 @@ impl Scheduler {
                 // The pool was closed for want of use, between the look-up and now. Whoever did that
                 // may not have come to forget it yet, and is not waited for.
                 Acquired::Closed => pool.forget(),
-                acquired => return Ok(acquired),
+                acquired => return Ok((acquired, permit)),
             }
         }
     }
@@ -226,7 +244,7 @@ impl Scheduler {
                 if granted.lease.is_good() {
                     return Ok(Granted { waited_for: Some(waits_for), ..granted });
                 }
-                acquired = self.acquire(version, self.around.clock.now(), false)?;
+                (acquired, _) = self.acquire(version, self.around.clock.now(), false)?;
             }
         };
         let granted = granted.await;
@@ -257,9 +275,7 @@ impl Scheduler {
     ) -> Result<(Acquired, Option<ExecutionPermit>)> {
         let admitted = || {
             self.around.gate.admit()?;
-            let executions = self.around.executions.of(version.account());
-            let permit = executions.map(|of| ExecutionPermit::take(&of)).transpose()?;
-            Ok((self.acquire(version, accepted, true)?, permit))
+            self.acquire(version, accepted, true)
         };
         admitted().map_err(|error| self.refused(cx, version, accepted, None, error))
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use fc_core::{FunctionVersion, InstanceId};
 
 use crate::Scheduler;
-use crate::concurrency::ExecutionPermit;
 use crate::lease::SlotLease;
 
 /// A slot of an instance that runs, held. Given back when dropped, as unused.
@@ -45,9 +44,8 @@ impl Scheduler {
     pub fn warm_slot(&self, version: &Arc<FunctionVersion>) -> Option<WarmSlot> {
         let around = &*self.around;
         around.gate.admit().ok()?;
-        let executions = around.executions.of(version.account());
-        let permit = executions.map(|of| ExecutionPermit::take(&of)).transpose().ok()?;
         let pool = around.pools.pin().get(&version.uid()).cloned()?;
+        let permit = pool.permit().ok()?;
         let mut lease = pool.acquire_free(around.clock.now())?;
         lease.hold(permit);
         Some(WarmSlot { lease })

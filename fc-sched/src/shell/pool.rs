@@ -6,6 +6,7 @@ use std::time::Duration;
 use fc_core::{Context, Error, ErrorKind, FunctionVersion, Instant, Result};
 
 use super::{NodeShell, Running, Surroundings, Waiting};
+use crate::concurrency::{AccountExecutions, ExecutionPermit};
 use crate::core::placement::NodeKey;
 use crate::core::supply::Profile;
 use crate::core::{
@@ -57,6 +58,8 @@ pub(crate) struct PoolShell {
     pub(crate) version: Arc<FunctionVersion>,
     pub(super) around: Arc<Surroundings>,
     state: Mutex<State>,
+    /// What the account runs at once, if accounts have quotas: looked up once (QUO-3).
+    executions: Option<Arc<AccountExecutions>>,
     prepared: Mutex<Prepared>,
 }
 
@@ -103,7 +106,8 @@ impl PoolShell {
             }
         };
         let state = Mutex::new(State { core, armed: Instant::MAX });
-        Arc::new(Self { version, around, state, prepared: Mutex::default() })
+        let executions = around.executions.of(version.account());
+        Arc::new(Self { version, around, state, executions, prepared: Mutex::default() })
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -117,6 +121,15 @@ impl PoolShell {
     pub(crate) fn is_serving(&self, key: InstanceKey) -> bool {
         let state = self.state.lock().core.slots().state(key);
         state.is_some_and(|state| state.phase().serves())
+    }
+
+    /// A request's share of what its account may run at once, if that is counted.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceExhausted`: as much runs as may.
+    pub(crate) fn permit(&self) -> Result<Option<ExecutionPermit>> {
+        Ok(self.executions.as_ref().map(ExecutionPermit::take).transpose()?)
     }
 
     /// What becomes of an instance whose request was cancelled (INV-8): with one request at a time

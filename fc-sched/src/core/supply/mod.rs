@@ -311,7 +311,9 @@ impl<K: Copy + Ord + Hash + Debug> Supply<K> {
 
     fn forget_if_unused(&mut self, pool: K) {
         let unused = |holder: &Holder| holder.held == 0 && holder.evicting == 0;
-        if self.line.level(pool) == 0 && self.holders.get(&pool).is_some_and(|holder| unused(holder)) {
+        if self.line.level(pool) == 0
+            && self.holders.get(&pool).is_some_and(|holder| unused(holder))
+        {
             self.holders.remove(&pool);
         }
     }
