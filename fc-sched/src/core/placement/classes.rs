@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fc_core::AccountId;
 
-use super::index::{Pages, Room, Shelf};
+use super::index::{Room, Seats, Shelf};
 use super::spec::Offer;
 use super::spread::ZONES_MAX;
 use super::{Demand, NodeState, Tenancy};
@@ -48,18 +48,10 @@ pub(super) struct Classes {
     shared: [Vec<ClassId>; ZONES_MAX],
     unbound: [Vec<ClassId>; ZONES_MAX],
     owned: HashMap<AccountId, Vec<ClassId>, foldhash::fast::RandomState>,
-    pages: Pages,
+    seats: Seats,
 }
 
 impl Classes {
-    pub(super) fn pages(&self) -> &Pages {
-        &self.pages
-    }
-
-    pub(super) fn pages_mut(&mut self) -> &mut Pages {
-        &mut self.pages
-    }
-
     pub(super) fn class(&self, id: ClassId) -> Option<&Class> {
         self.all.get(id as usize)?.as_ref()
     }
@@ -122,32 +114,25 @@ impl Classes {
     /// Adds a ready node.
     pub(super) fn insert(&mut self, id: ClassId, index: u32, room: &Room) {
         if let Some(class) = &mut self.all[id as usize] {
-            class.ready.insert(&mut self.pages, index, room);
+            class.ready.insert(&mut self.seats, index, room);
         }
     }
 
     /// A ready node has other room now.
-    pub(super) fn update(&mut self, id: ClassId, index: u32, old: &Room, new: &Room) {
+    pub(super) fn update(&mut self, id: ClassId, index: u32, room: &Room) {
         if let Some(class) = &mut self.all[id as usize] {
-            class.ready.update(&mut self.pages, index, old, new);
+            class.ready.update(&mut self.seats, index, room);
         }
     }
 
     /// A node goes from one state to another; the class goes with its last node.
-    pub(super) fn pass(
-        &mut self,
-        id: ClassId,
-        index: u32,
-        room: &Room,
-        from: NodeState,
-        to: NodeState,
-    ) {
+    pub(super) fn pass(&mut self, id: ClassId, index: u32, from: NodeState, to: NodeState) {
         let Some(class) = &mut self.all[id as usize] else {
             return;
         };
         match class.away(from) {
             Some(count) => *count -= 1,
-            None => class.ready.remove(&mut self.pages, index, room),
+            None => class.ready.remove(&mut self.seats, index),
         }
         if let Some(count) = class.away(to) {
             *count += 1;
@@ -181,5 +166,14 @@ impl Classes {
         let classes = self.all.iter().flatten();
         classes
             .fold((0, 0), |(draining, lost), class| (draining + class.draining, lost + class.lost))
+    }
+
+    /// Whether nothing is left of nodes that are gone.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let zones = self.shared.iter().chain(&self.unbound);
+        self.all.iter().all(Option::is_none)
+            && self.owned.is_empty()
+            && zones.flatten().next().is_none()
     }
 }

@@ -7,7 +7,7 @@ use fc_core::{AccountId, Error, ErrorKind, Instant, NodeId, Result};
 
 use super::area::Area;
 use super::classes::Classes;
-use super::index::{Dim, Room, View};
+use super::index::{Room, Seats, Shelf};
 use super::node::{About, Slot};
 use super::spec::Offer;
 use super::spread::ZONES_MAX;
@@ -67,6 +67,7 @@ pub struct Cluster {
     pub(super) classes: Classes,
     pub(super) areas: Vec<Area>,
     pub(super) stocks: Vec<Stock>,
+    stock_seats: Seats,
     /// Ready nodes by birth, if nodes have a life.
     ages: BTreeSet<(Instant, u32)>,
     /// Drained for their age, and not yet reported.
@@ -77,14 +78,8 @@ pub struct Cluster {
 #[derive(Debug)]
 pub(super) struct Stock {
     pub(super) offer: Offer,
-    pub(super) nodes: u32,
-    pub(super) capacities: View,
-}
-
-impl Stock {
-    fn new(offer: Offer) -> Self {
-        Self { offer, nodes: 0, capacities: View::new(Dim::Cpu) }
-    }
+    /// The nodes by what they hold when they are empty.
+    pub(super) capacities: Shelf,
 }
 
 impl Cluster {
@@ -119,6 +114,7 @@ impl Cluster {
             classes: Classes::default(),
             areas: Vec::new(),
             stocks: Vec::new(),
+            stock_seats: Seats::default(),
             ages: BTreeSet::new(),
             expired: Vec::new(),
         })
@@ -269,9 +265,8 @@ impl Cluster {
         let offer = Offer::of(&spec);
         if let Some(at) = self.stocks.iter().position(|stock| stock.offer == offer) {
             let stock = &mut self.stocks[at];
-            stock.capacities.remove(self.classes.pages_mut(), node.index, &slot.capacity);
-            stock.nodes -= 1;
-            if stock.nodes == 0 {
+            stock.capacities.remove(&mut self.stock_seats, node.index);
+            if stock.capacities.len() == 0 {
                 self.stocks.swap_remove(at);
             }
         }
@@ -330,7 +325,7 @@ impl Cluster {
         let slot = &mut self.slots[index as usize];
         let state = std::mem::replace(&mut slot.state, next);
         debug_assert!(state.may_become(next), "from {state:?} to {next:?}");
-        self.classes.pass(slot.class, index, &slot.free, state, next);
+        self.classes.pass(slot.class, index, state, next);
         if state == NodeState::Ready {
             let (capacity, free) = (slot.counted(&slot.capacity), slot.counted(&slot.free));
             self.areas[usize::from(slot.zone)].part(capacity, free, slot.instances);
@@ -348,7 +343,7 @@ impl Cluster {
         };
         about.spec.owner = Some(account);
         let (offer, zone) = (Offer::of(&about.spec), usize::from(slot.zone));
-        self.classes.pass(slot.class, index, &slot.free, slot.state, NodeState::Removed);
+        self.classes.pass(slot.class, index, slot.state, NodeState::Removed);
         slot.class = self.classes.class_of(zone, offer, Some(account));
         self.classes.insert(slot.class, index, &slot.free);
     }
@@ -373,11 +368,10 @@ impl Cluster {
 
     fn stock(&mut self, offer: Offer, index: u32, capacity: &Room) {
         let at = self.stocks.iter().position(|stock| stock.offer == offer).unwrap_or_else(|| {
-            self.stocks.push(Stock::new(offer));
+            self.stocks.push(Stock { offer, capacities: Shelf::new() });
             self.stocks.len() - 1
         });
-        self.stocks[at].capacities.insert(self.classes.pages_mut(), index, capacity);
-        self.stocks[at].nodes += 1;
+        self.stocks[at].capacities.insert(&mut self.stock_seats, index, capacity);
     }
 }
 

@@ -18,13 +18,15 @@ mod rules;
 mod runtimes;
 mod spec;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod unplaceable;
 mod why;
 mod zone;
 
 pub use cluster::Cluster;
 pub use node::{NodeKey, NodeState, NodeView};
-pub use policy::{CANDIDATES_MAX, PlacementPolicy};
+pub use policy::PlacementPolicy;
 pub use report::{ClusterTotals, Fragmentation, ResourceTotals};
 pub use rules::ClusterRules;
 pub use runtimes::RuntimeSet;

@@ -4,9 +4,6 @@ use std::fmt::Debug;
 
 use super::{Demand, NodeView};
 
-/// Nodes of a zone that a policy is asked about, unless it admits none of them.
-pub const CANDIDATES_MAX: u32 = 16;
-
 /// An integrator's filter and score, in the place of best fit (NOD-1).
 ///
 /// Both are pure: the same node and demand give the same answer. They are asked about nodes that may
@@ -17,15 +14,16 @@ pub const CANDIDATES_MAX: u32 = 16;
 ///
 /// # Cost
 ///
-/// A zone's nodes come in the order of best fit, one search of the index each (logarithmic). The
-/// first [`CANDIDATES_MAX`] are asked about, and of those admitted the one with the lowest score
-/// wins. If none of them is admitted, the search goes on until one is, or until there is no node
-/// left: a filter that refuses nearly all nodes costs as much as they are many, and in return a
-/// node that fits and is admitted is never missed.
+/// A zone's nodes come in the order of best fit, to the same eighth. Of each combination of isolation
+/// and runtimes the first [`candidates_max`](super::ClusterRules::candidates_max) with room are asked
+/// about, and of those admitted the one with the lowest score wins. If none of them is admitted, the
+/// search goes on to the first that is, or until there is no node left: a filter that refuses nearly
+/// all nodes costs as much as they are many, and in return a node that has room and is admitted is
+/// never missed.
 pub trait PlacementPolicy: Debug + Send + Sync + 'static {
     /// Whether this node may take the instance.
     fn admits(&self, node: &NodeView<'_>, demand: &Demand) -> bool;
 
-    /// The lowest wins; of equals the one that fits best.
+    /// The lowest wins; of equals the one that came first.
     fn score(&self, node: &NodeView<'_>, demand: &Demand) -> u64;
 }

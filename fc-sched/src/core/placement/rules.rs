@@ -10,6 +10,9 @@ const NODE_LIFE: Duration = Duration::from_secs(120 * 3_600);
 /// What the decisions are made for.
 const NODES_MAX: u32 = 100_000;
 
+/// Enough to find a good one, few enough to stay far under a millisecond.
+const CANDIDATES_MAX: u32 = 16;
+
 /// What the nodes of a cluster have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClusterRules {
@@ -18,12 +21,15 @@ pub struct ClusterRules {
     pub node_life: Option<Duration>,
     /// Nodes at once.
     pub nodes_max: u32,
+    /// Nodes of a zone that a [policy](super::PlacementPolicy) is asked about, for each combination
+    /// of isolation and runtimes there, unless it admits none of them.
+    pub candidates_max: u32,
 }
 
 impl Default for ClusterRules {
-    /// 120 hours (NOD-3), 100 000 nodes.
+    /// 120 hours (NOD-3), 100 000 nodes, 16 candidates.
     fn default() -> Self {
-        Self { node_life: Some(NODE_LIFE), nodes_max: NODES_MAX }
+        Self { node_life: Some(NODE_LIFE), nodes_max: NODES_MAX, candidates_max: CANDIDATES_MAX }
     }
 }
 
@@ -34,6 +40,9 @@ impl ClusterRules {
         }
         if self.nodes_max == 0 {
             return Err(Error::invalid("nodes_max", "0 must be over 0"));
+        }
+        if self.candidates_max == 0 {
+            return Err(Error::invalid("candidates_max", "0 must be over 0"));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ pub enum Capacity {
     /// So much.
     Limited(Resources),
     /// Whatever comes: for an embedder whose one local node needs no bookkeeping. Instances are
-    /// counted, their sizes are not. Best fit takes such a node last, and of several the first.
+    /// counted, their sizes are not. Best fit takes such a node last, and of several any.
     Unlimited,
 }
 

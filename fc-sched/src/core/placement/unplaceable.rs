@@ -42,7 +42,8 @@ pub enum Unplaceable {
     Full {
         /// The instance's size.
         asked: Resources,
-        /// The room of the node that has most of what the instance needs most.
+        /// The room of a node that has most, or hardly less than most, of what the instance takes
+        /// the greatest share of.
         roomiest: Resources,
     },
     /// Those with room were refused by the integrator's [policy](super::PlacementPolicy).

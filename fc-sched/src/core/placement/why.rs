@@ -1,6 +1,6 @@
 //! Finds why there is no node for an instance.
 
-use super::index::{Dim, Place, Room, resources, room};
+use super::index::{Dim, Room, resources, room};
 use super::{Cluster, Demand, Tenancy, Unplaceable};
 
 impl Cluster {
@@ -18,19 +18,14 @@ impl Cluster {
             return Unplaceable::NoIsolation { asked: demand.isolation, most };
         }
         let need = room(demand.size);
-        let pages = self.classes.pages();
-        let (mut largest, mut holds) = (None, false);
-        for stock in self.stocks.iter().filter(|stock| stock.offer.serves(demand)) {
-            let most = stock.capacities.most(pages);
-            let so_far = largest.unwrap_or([0; 3]);
-            largest = Some(std::array::from_fn(|dim| most[dim].max(so_far[dim])));
-            holds |= stock.capacities.first(pages, Place::FIRST, &need, Place::END).is_some();
-        }
-        let Some(largest) = largest else {
+        let mut serving = self.stocks.iter().filter(|stock| stock.offer.serves(demand)).peekable();
+        if serving.peek().is_none() {
             return Unplaceable::NoTenancy(demand.tenancy);
-        };
-        if !holds {
-            return Unplaceable::TooLarge { asked: demand.size, most: resources(largest) };
+        }
+        if !serving.clone().any(|stock| stock.capacities.holds(&need)) {
+            let most = |dim| serving.clone().filter_map(|stock| stock.capacities.most(dim)).max();
+            let most = Dim::ALL.map(|dim| most(dim).unwrap_or_default());
+            return Unplaceable::TooLarge { asked: demand.size, most: resources(most) };
         }
         if refused {
             return Unplaceable::NotAdmitted;
@@ -50,8 +45,10 @@ impl Cluster {
             any = true;
             draining += class.draining;
             lost += class.lost;
-            let here = class.ready.roomiest(self.classes.pages(), by);
-            roomiest = roomiest.into_iter().chain(here).max_by_key(|free| by.of(free));
+            roomiest = roomiest
+                .into_iter()
+                .chain(class.ready.roomy(by))
+                .max_by_key(|free| (by.of(free), *free));
         }
         match roomiest {
             Some(free) => Unplaceable::Full { asked: demand.size, roomiest: resources(free) },
