@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    AccountId, FailureType, FunctionName, FunctionVersion, InstanceId, Qualifier, Request,
-    Response, VersionId,
+    AccountId, Asynchronous, FailureType, FunctionName, FunctionVersion, InstanceId, Qualifier,
+    Request, Response, VersionId,
 };
 
 /// Which function is meant.
@@ -62,6 +62,8 @@ pub struct Invocation {
     pub client_ip: Option<IpAddr>,
     /// Whether the log is wanted.
     pub log: LogType,
+    /// Whether it is to be queued, and how. Whoever carries invocations out at once refuses it.
+    pub asynchronous: Option<Box<Asynchronous>>,
     /// The payload.
     pub request: Request,
 }
@@ -78,6 +80,7 @@ impl Invocation {
             kind: InvocationKind::Event,
             client_ip: None,
             log: LogType::None,
+            asynchronous: None,
             request: Request::new(payload.into()),
         }
     }

@@ -30,6 +30,7 @@ mod invocation;
 mod limits;
 pub mod port;
 mod resources;
+mod task;
 mod time;
 
 pub use body::{Body, BodyGuard, Ending};
@@ -58,7 +59,12 @@ pub use port::runtime::{
     RuntimeCapabilities, RuntimeKind,
 };
 pub use port::store::Store;
+pub use port::tasks::{Page, Tasks};
 pub use resources::Resources;
+pub use task::{
+    AsyncConfig, AsyncTask, Asynchronous, Destination, DestinationConfig, StoredAsyncConfig,
+    TaskEvent, TaskQuery, TaskStatus,
+};
 pub use time::{Instant, Timestamp};
 
 /// What reaches a function: an HTTP request whose body is counted, never buffered to be measured.

@@ -67,6 +67,12 @@ pub enum ErrorKind {
     DomainNameNotFound,
     /// The function has no such trigger.
     TriggerNotFound,
+    /// The function has no such asynchronous task.
+    TaskNotFound,
+    /// Nothing was configured for the function's asynchronous invocations.
+    AsyncConfigNotExists,
+    /// A task of this id exists (`alibaba-fc.md` 3.7).
+    TaskAlreadyExists,
     /// A name that is taken.
     FunctionAlreadyExists,
     /// An alias that is taken.
@@ -127,6 +133,9 @@ impl ErrorKind {
             Self::VersionNotFound => ("VersionNotFound", 404, Caller, Never),
             Self::DomainNameNotFound => ("DomainNameNotFound", 404, Caller, Never),
             Self::TriggerNotFound => ("TriggerNotFound", 404, Caller, Never),
+            Self::TaskNotFound => ("StatefulAsyncInvocationNotFound", 404, Caller, Never),
+            Self::AsyncConfigNotExists => ("AsyncConfigNotExists", 404, Caller, Never),
+            Self::TaskAlreadyExists => ("StatefulAsyncInvocationAlreadyExists", 409, Caller, Never),
             Self::FunctionAlreadyExists => ("FunctionAlreadyExists", 409, Caller, Never),
             Self::AliasAlreadyExists => ("AliasAlreadyExists", 409, Caller, Never),
             Self::ConcurrentUpdateError => ("ConcurrentUpdateError", 409, Caller, Safe),

@@ -11,3 +11,4 @@ pub mod network;
 pub mod queue;
 pub mod runtime;
 pub mod store;
+pub mod tasks;

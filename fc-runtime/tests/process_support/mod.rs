@@ -158,6 +158,7 @@ pub fn event(version: &Arc<FunctionVersion>, payload: impl Into<Body>) -> Invoca
         kind: InvocationKind::Event,
         client_ip: None,
         log: LogType::None,
+        asynchronous: None,
         request: Request::new(payload.into()),
     }
 }

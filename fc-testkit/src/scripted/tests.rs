@@ -56,6 +56,7 @@ fn invocation(version: &Arc<FunctionVersion>, body: &'static str) -> Invocation 
         kind: InvocationKind::Event,
         client_ip: None,
         log: LogType::None,
+        asynchronous: None,
         request: Request::new(Body::from(body)),
     }
 }

@@ -121,6 +121,7 @@ impl Exchange {
             kind: self.surface.kind(),
             client_ip: client_ip(&self.call, &self.head),
             log,
+            asynchronous: None,
             request: request(&mut self.head, self.surface, body),
         };
         let invoked = fault.guard(ports.invoke.invoke(cx, invocation));

@@ -58,6 +58,7 @@ impl Running {
             kind: InvocationKind::Event,
             client_ip: None,
             log: LogType::None,
+            asynchronous: None,
             request: Request::new(body.into()),
         }
     }

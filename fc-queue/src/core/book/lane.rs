@@ -1,0 +1,289 @@
+//! The tasks of one lane.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Bound;
+
+use bytes::Bytes;
+use fc_core::Timestamp;
+use fc_core::port::queue::{LaneDepth, NewTask, Place, Pushed};
+use hashbrown::HashTable;
+
+/// A task as its lane keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry<P> {
+    /// Its id.
+    pub id: Box<str>,
+    /// Where its payload is.
+    pub payload: P,
+    /// What is known of it; empty: nothing.
+    pub note: Box<[u8]>,
+    /// When it was pushed.
+    pub pushed_at: Timestamp,
+    /// From when on it can be leased.
+    pub visible_at: Timestamp,
+    /// How often it was leased.
+    pub leases: u32,
+    /// Why it was buried, if it was.
+    pub reason: Option<Box<str>>,
+    /// The last lease that was not settled; 0: none.
+    fence: u64,
+    /// Until when that lease holds it; `None`: nobody does.
+    held_until: Option<Timestamp>,
+}
+
+/// When a lane's next task can be leased.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Visible {
+    /// Now.
+    Now,
+    /// At this time, if nothing changes.
+    At(Timestamp),
+    /// There is none.
+    Never,
+}
+
+/// The tasks of one lane by position; beside them, what finds the next without a search.
+#[derive(Debug)]
+pub(super) struct LaneBook<P> {
+    tasks: BTreeMap<u64, Entry<P>>,
+    /// Positions by id.
+    ids: HashTable<u64>,
+    hasher: RandomState,
+    /// Those that wait, in the order in which they are leased.
+    due: BTreeSet<(Timestamp, u64)>,
+    /// The same in the order of pushes.
+    waiting: BTreeSet<u64>,
+    /// Those that are held, by the end of their lease.
+    leased: BTreeSet<(Timestamp, u64)>,
+    /// Dead letters.
+    buried: BTreeSet<u64>,
+}
+
+impl<P> Default for LaneBook<P> {
+    fn default() -> Self {
+        Self {
+            tasks: BTreeMap::new(),
+            ids: HashTable::new(),
+            hasher: RandomState::new(),
+            due: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            leased: BTreeSet::new(),
+            buried: BTreeSet::new(),
+        }
+    }
+}
+
+impl<P: Clone> LaneBook<P> {
+    pub(super) fn len(&self) -> u64 {
+        self.tasks.len() as u64
+    }
+
+    pub(super) fn position(&self, id: &str) -> Option<u64> {
+        let is_it = |at: &u64| self.tasks.get(at).is_some_and(|entry| *entry.id == *id);
+        self.ids.find(self.hasher.hash_one(id), is_it).copied()
+    }
+
+    pub(super) fn entry(&self, position: u64) -> Option<&Entry<P>> {
+        self.tasks.get(&position)
+    }
+
+    pub(super) fn is_leased(&self, position: u64) -> bool {
+        self.tasks.get(&position).is_some_and(|entry| entry.held_until.is_some())
+    }
+
+    pub(super) fn is_buried(&self, position: u64) -> bool {
+        self.buried.contains(&position)
+    }
+
+    pub(super) fn buried(&self) -> impl Iterator<Item = u64> {
+        self.buried.iter().copied()
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u64> {
+        self.waiting.iter().copied()
+    }
+
+    pub(super) fn push(
+        &mut self,
+        position: u64,
+        task: NewTask,
+        payload: P,
+        now: Timestamp,
+    ) -> Pushed {
+        if self.position(&task.id).is_some() {
+            return Pushed::Known;
+        }
+        let hash = self.hasher.hash_one(&*task.id);
+        self.due.insert((task.visible_at, position));
+        self.waiting.insert(position);
+        let entry = Entry {
+            id: task.id.into(),
+            payload,
+            note: Box::from(&*task.note),
+            pushed_at: now,
+            visible_at: task.visible_at,
+            leases: 0,
+            reason: None,
+            fence: 0,
+            held_until: None,
+        };
+        self.tasks.insert(position, entry);
+        let (tasks, hasher) = (&self.tasks, &self.hasher);
+        let hash_of = |at: &u64| tasks.get(at).map_or(0, |entry| hasher.hash_one(&*entry.id));
+        self.ids.insert_unique(hash, position, hash_of);
+        Pushed::New
+    }
+
+    pub(super) fn lease(
+        &mut self,
+        fence: u64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<(u64, Entry<P>)> {
+        self.reclaim(now);
+        let &(visible_at, position) = self.due.first()?;
+        if visible_at > now {
+            return None;
+        }
+        self.due.pop_first();
+        self.waiting.remove(&position);
+        self.leased.insert((until, position));
+        let entry = self.tasks.get_mut(&position)?;
+        entry.fence = fence;
+        entry.held_until = Some(until);
+        entry.leases = entry.leases.saturating_add(1);
+        Some((position, entry.clone()))
+    }
+
+    /// The task, if its last lease that was not settled is this one.
+    pub(super) fn held(&self, position: u64, fence: u64) -> Option<&Entry<P>> {
+        self.tasks.get(&position).filter(|entry| entry.fence == fence && fence != 0)
+    }
+
+    pub(super) fn extend(&mut self, position: u64, until: Timestamp) {
+        self.unplace(position);
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.held_until = Some(until);
+            self.leased.insert((until, position));
+        }
+    }
+
+    pub(super) fn release(&mut self, position: u64, at: Timestamp, note: Bytes) {
+        self.unplace(position);
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.fence = 0;
+            entry.visible_at = at;
+            entry.note = Box::from(&*note);
+            self.due.insert((at, position));
+            self.waiting.insert(position);
+        }
+    }
+
+    pub(super) fn bury(&mut self, position: u64, reason: String, note: Bytes) {
+        self.unplace(position);
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.fence = 0;
+            entry.reason = Some(reason.into());
+            entry.note = Box::from(&*note);
+            self.buried.insert(position);
+        }
+    }
+
+    pub(super) fn revive(&mut self, position: u64, at: Timestamp, note: Bytes) -> bool {
+        let is_buried = self.buried.contains(&position);
+        if is_buried {
+            self.release(position, at, note);
+            if let Some(entry) = self.tasks.get_mut(&position) {
+                entry.reason = None;
+            }
+        }
+        is_buried
+    }
+
+    pub(super) fn remove(&mut self, position: u64) -> Option<Entry<P>> {
+        self.unplace(position);
+        let hash = self.hasher.hash_one(&*self.tasks.get(&position)?.id);
+        if let Ok(found) = self.ids.find_entry(hash, |at| *at == position) {
+            found.remove();
+        }
+        self.tasks.remove(&position)
+    }
+
+    pub(super) fn relocate(&mut self, position: u64, payload: P) {
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.payload = payload;
+        }
+    }
+
+    /// Takes a task out of whatever says where it stands.
+    fn unplace(&mut self, position: u64) {
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            match entry.held_until.take() {
+                Some(until) => _ = self.leased.remove(&(until, position)),
+                None => {
+                    _ = self.due.remove(&(entry.visible_at, position));
+                    self.waiting.remove(&position);
+                    self.buried.remove(&position);
+                }
+            }
+        }
+    }
+
+    /// Lets tasks wait again whose leases have ended. Their tokens stay good until somebody leases
+    /// them.
+    pub(super) fn reclaim(&mut self, now: Timestamp) {
+        while let Some(&(until, position)) = self.leased.first()
+            && until <= now
+        {
+            self.leased.pop_first();
+            if let Some(entry) = self.tasks.get_mut(&position) {
+                entry.held_until = None;
+                self.due.insert((entry.visible_at, position));
+                self.waiting.insert(position);
+            }
+        }
+    }
+
+    pub(super) fn visible(&mut self, now: Timestamp) -> Visible {
+        self.reclaim(now);
+        let next = |set: &BTreeSet<(Timestamp, u64)>| set.first().map(|(at, _)| *at);
+        match (next(&self.due), next(&self.leased)) {
+            (Some(at), _) if at <= now => Visible::Now,
+            (Some(at), Some(end)) => Visible::At(at.min(end)),
+            (Some(at), None) | (None, Some(at)) => Visible::At(at),
+            (None, None) => Visible::Never,
+        }
+    }
+
+    pub(super) fn depth(&mut self, now: Timestamp) -> LaneDepth {
+        self.reclaim(now);
+        let oldest = self.waiting.first().and_then(|at| self.tasks.get(at));
+        LaneDepth {
+            waiting: self.waiting.len() as u64,
+            leased: self.leased.len() as u64,
+            buried: self.buried.len() as u64,
+            oldest: oldest.map(|entry| entry.pushed_at),
+        }
+    }
+
+    pub(super) fn list(
+        &self,
+        place: Place,
+        after: Option<u64>,
+        max: usize,
+    ) -> Vec<(u64, Entry<P>)> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let listed = |at: &u64| self.tasks.get(at).map(|entry| (*at, entry.clone()));
+        match place {
+            Place::Waiting => self.waiting.range(behind).filter_map(listed).take(max).collect(),
+            Place::Buried => self.buried.range(behind).filter_map(listed).take(max).collect(),
+            Place::Leased => {
+                let mut held: Vec<u64> = self.leased.iter().map(|(_, at)| *at).collect();
+                held.retain(|at| after.is_none_or(|after| *at > after));
+                held.sort_unstable();
+                held.iter().filter_map(listed).take(max).collect()
+            }
+        }
+    }
+}

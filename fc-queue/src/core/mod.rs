@@ -1,0 +1,3 @@
+//! What decides: synchronous, without clock or I/O.
+
+pub mod book;
