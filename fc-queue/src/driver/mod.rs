@@ -1,1 +1,6 @@
 //! Queue drivers.
+
+mod anchored;
+mod memory;
+
+pub use memory::MemoryQueue;

@@ -20,7 +20,7 @@ pub struct Entry<P> {
     pub note: Box<[u8]>,
     /// When it was pushed.
     pub pushed_at: Timestamp,
-    /// From when on it can be leased.
+    /// From when on it can be leased: not before it was pushed.
     pub visible_at: Timestamp,
     /// How often it was leased.
     pub leases: u32,
@@ -115,14 +115,15 @@ impl<P: Clone> LaneBook<P> {
             return Pushed::Known;
         }
         let hash = self.hasher.hash_one(&*task.id);
-        self.due.insert((task.visible_at, position));
+        let visible_at = task.visible_at.max(now);
+        self.due.insert((visible_at, position));
         self.waiting.insert(position);
         let entry = Entry {
             id: task.id.into(),
             payload,
             note: Box::from(&*task.note),
             pushed_at: now,
-            visible_at: task.visible_at,
+            visible_at,
             leases: 0,
             reason: None,
             fence: 0,
@@ -135,13 +136,13 @@ impl<P: Clone> LaneBook<P> {
         Pushed::New
     }
 
+    /// The next task, if it is visible among those that were reclaimed.
     pub(super) fn lease(
         &mut self,
         fence: u64,
         until: Timestamp,
         now: Timestamp,
     ) -> Option<(u64, Entry<P>)> {
-        self.reclaim(now);
         let &(visible_at, position) = self.due.first()?;
         if visible_at > now {
             return None;
