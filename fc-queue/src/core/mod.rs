@@ -1,3 +1,4 @@
 //! What decides: synchronous, without clock or I/O.
 
 pub mod book;
+pub mod retry;
