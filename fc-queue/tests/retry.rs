@@ -100,7 +100,7 @@ fn live(policy: &RetryPolicy, steps: &[Step], mut bucket: Option<Bucket>) -> His
     let mut note = Progress::new(accepted).encode();
     let mut visible = accepted.as_unix_millis();
     for step in steps {
-        let progress = Progress::decode(&note).unwrap();
+        let progress = Progress::decode(&note).expect("a note that was written");
         let begins = visible + step.late_ms;
         if policy.is_expired(&progress, at(begins)) {
             let condition = policy.conditions.expired();
@@ -120,7 +120,7 @@ fn live(policy: &RetryPolicy, steps: &[Step], mut bucket: Option<Bucket>) -> His
             return history;
         };
         visible = at.as_unix_millis();
-        history.gaps.push((step.outcome.class().unwrap(), ends, visible));
+        history.gaps.push((step.outcome.class().expect("a failure"), ends, visible));
         note = decision.progress.encode();
     }
     history
