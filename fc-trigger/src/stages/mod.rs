@@ -6,9 +6,11 @@ mod authority;
 mod control;
 mod inbound;
 mod outbound;
+mod queued;
 mod refusal;
 mod route;
 mod survey;
+mod tasks;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,10 +29,11 @@ use crate::gateway::{PeerAddr, Shared};
 use crate::link::Call;
 use access::Access;
 use answer::Asked;
-use control::Control;
+use control::{Control, Queueing};
 use refusal::Refusal;
 use route::Route;
 use survey::Survey;
+use tasks::Order;
 
 /// Where an error is seen: its shape depends on it (`alibaba-fc.md` 1.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +65,17 @@ pub(crate) struct Exchange {
     is_head_only: bool,
 }
 
-/// What is left to do with a request that may go on.
+/// What a request is, as far as that shows without waiting.
+enum Step {
+    /// `GET /healthz`.
+    Health,
+    /// An invocation.
+    Invoke(Plan),
+    /// Something about asynchronous invocations.
+    Manage(Box<Order>),
+}
+
+/// What is left to do with an invocation that may go on.
 struct Plan {
     version: Arc<FunctionVersion>,
     qualifier: Qualifier,
@@ -95,8 +108,11 @@ pub(crate) fn handle(
 impl Exchange {
     /// Strict, route, resolve, strip, authorise, invoke.
     async fn serve(&mut self) -> Result<Response<Body>, Refusal> {
-        let Some(plan) = self.plan()? else {
-            return health(&self.call.link().shared, self.id);
+        let plan = match self.step()? {
+            Step::Invoke(plan) => plan,
+            // Boxed, like all that most requests do not do.
+            Step::Manage(order) => return Box::pin(self.manage(order)).await,
+            Step::Health => return health(&self.call.link().shared, self.id),
         };
         let ports = &self.call.link().shared.ports;
         let cx = Context::new(self.id);
@@ -109,6 +125,9 @@ impl Exchange {
         }
         if plan.has_platform {
             control::strip(&mut self.head.headers);
+        }
+        if plan.control.queued.is_some() {
+            return Box::pin(self.enqueue(cx, plan)).await;
         }
         if self.inbound.wants_priming() {
             // Boxed: most requests have no body.
@@ -134,8 +153,8 @@ impl Exchange {
         }
     }
 
-    /// All that needs no waiting, up to the authoriser. `None` for `/healthz`.
-    fn plan(&mut self) -> Result<Option<Plan>, Refusal> {
+    /// All that needs no waiting, up to the authoriser.
+    fn step(&mut self) -> Result<Step, Refusal> {
         let shared = &*self.call.link().shared;
         let limits = &shared.config.limits;
         if let Some(violation) = self.call.violation {
@@ -148,9 +167,22 @@ impl Exchange {
             self.surface = Surface::Trigger;
         }
         survey.check(&self.head.uri, limits)?;
-        let control = Control::read(&self.head.headers, &survey)?;
+        let queueing = Queueing::of(shared, self.surface);
+        let control = Control::read(&self.head.headers, &survey, queueing)?;
+        let (has_platform, strips) = (survey.has_platform, survey.strips());
         let (version, qualifier) = match route::of(&self.head, label)? {
-            Route::Health => return Ok(None),
+            Route::Health => return Ok(Step::Health),
+            Route::Manage(call) => {
+                let Some(tasks) = &shared.ports.tasks else {
+                    return Err(
+                        route::not_supported(&self.head.method, self.head.uri.path()).into()
+                    );
+                };
+                control.check_managing()?;
+                let order = Order::new(tasks, call, self.head.uri.query())?;
+                survey::strip(&mut self.head, strips)?;
+                return Ok(Step::Manage(Box::new(order)));
+            }
             Route::Function { name, qualifier } => (resolve(shared, name, &qualifier)?, qualifier),
             Route::Trigger { name } => {
                 let version = resolve(shared, name, &Qualifier::default())?;
@@ -159,11 +191,13 @@ impl Exchange {
             }
         };
         self.access.function(&version);
-        self.inbound.check_declared(limits.request_body_bytes_max)?;
-        let has_platform = survey.has_platform;
-        let strips = survey.strips();
+        let body_bytes_max = match control.queued {
+            None => limits.request_body_bytes_max,
+            Some(_) => limits.async_request_body_bytes_max,
+        };
+        self.inbound.check_declared(body_bytes_max)?;
         survey::strip(&mut self.head, strips)?;
-        Ok(Some(Plan { version, qualifier, control, has_platform }))
+        Ok(Step::Invoke(Plan { version, qualifier, control, has_platform }))
     }
 
     fn finish(self, answered: Result<Response<Body>, Refusal>) -> Response<Body> {
