@@ -63,16 +63,8 @@ pub(crate) struct Exchange {
     surface: Surface,
     access: Access,
     is_head_only: bool,
-}
-
-/// What a request is, as far as that shows without waiting.
-enum Step {
-    /// `GET /healthz`.
-    Health,
-    /// An invocation.
-    Invoke(Plan),
-    /// Something about asynchronous invocations.
-    Manage(Box<Order>),
+    /// What the request is, if it is no invocation.
+    order: Option<Box<Order>>,
 }
 
 /// What is left to do with an invocation that may go on.
@@ -98,7 +90,8 @@ pub(crate) fn handle(
     // The function gets the head, method and all.
     let is_head_only = head.method == http::Method::HEAD;
     let surface = Surface::Api;
-    let mut exchange = Exchange { call, head, inbound, id, surface, access, is_head_only };
+    let mut exchange =
+        Exchange { call, head, inbound, id, surface, access, is_head_only, order: None };
     async move {
         let answered = exchange.serve().await;
         exchange.finish(answered)
@@ -108,11 +101,9 @@ pub(crate) fn handle(
 impl Exchange {
     /// Strict, route, resolve, strip, authorise, invoke.
     async fn serve(&mut self) -> Result<Response<Body>, Refusal> {
-        let plan = match self.step()? {
-            Step::Invoke(plan) => plan,
+        let Some(plan) = self.plan()? else {
             // Boxed, like all that most requests do not do.
-            Step::Manage(order) => return Box::pin(self.manage(order)).await,
-            Step::Health => return health(&self.call.link().shared, self.id),
+            return Box::pin(self.detour()).await;
         };
         let ports = &self.call.link().shared.ports;
         let cx = Context::new(self.id);
@@ -153,8 +144,17 @@ impl Exchange {
         }
     }
 
-    /// All that needs no waiting, up to the authoriser.
-    fn step(&mut self) -> Result<Step, Refusal> {
+    /// What is no invocation.
+    async fn detour(&mut self) -> Result<Response<Body>, Refusal> {
+        match self.order.take() {
+            Some(order) => self.manage(order).await,
+            None => health(&self.call.link().shared, self.id),
+        }
+    }
+
+    /// All that needs no waiting, up to the authoriser. `None` for what is no invocation: an order, or
+    /// `/healthz`.
+    fn plan(&mut self) -> Result<Option<Plan>, Refusal> {
         let shared = &*self.call.link().shared;
         let limits = &shared.config.limits;
         if let Some(violation) = self.call.violation {
@@ -171,7 +171,7 @@ impl Exchange {
         let control = Control::read(&self.head.headers, &survey, queueing)?;
         let (has_platform, strips) = (survey.has_platform, survey.strips());
         let (version, qualifier) = match route::of(&self.head, label)? {
-            Route::Health => return Ok(Step::Health),
+            Route::Health => return Ok(None),
             Route::Manage(call) => {
                 let Some(tasks) = &shared.ports.tasks else {
                     return Err(
@@ -181,7 +181,8 @@ impl Exchange {
                 control.check_managing()?;
                 let order = Order::new(tasks, call, self.head.uri.query())?;
                 survey::strip(&mut self.head, strips)?;
-                return Ok(Step::Manage(Box::new(order)));
+                self.order = Some(Box::new(order));
+                return Ok(None);
             }
             Route::Function { name, qualifier } => (resolve(shared, name, &qualifier)?, qualifier),
             Route::Trigger { name } => {
@@ -197,7 +198,7 @@ impl Exchange {
         };
         self.inbound.check_declared(body_bytes_max)?;
         survey::strip(&mut self.head, strips)?;
-        Ok(Step::Invoke(Plan { version, qualifier, control, has_platform }))
+        Ok(Some(Plan { version, qualifier, control, has_platform }))
     }
 
     fn finish(self, answered: Result<Response<Body>, Refusal>) -> Response<Body> {

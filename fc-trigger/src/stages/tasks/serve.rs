@@ -113,8 +113,14 @@ impl Exchange {
         let kind = ErrorKind::EntityTooLarge;
         let (body, _) = body.limited("request body", CONFIG_BYTES_MAX, kind)?;
         let bytes = body.read(CONFIG_BYTES_MAX).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::invalid("request body", shown(&error.to_string())))
+        let refused =
+            |error: serde_json::Error| Error::invalid("request body", shown(&error.to_string()));
+        let config = serde_json::from_slice(&bytes).map_err(refused)?;
+        // A list would be taken for an object whose fields stand in order.
+        if has_list(&serde_json::from_slice(&bytes).map_err(refused)?) {
+            return Err(Error::invalid("request body", "has a list, where objects are expected"));
+        }
+        Ok(config)
     }
 
     fn json(&self, value: &impl Serialize) -> Result<Response<Body>, Refusal> {
@@ -158,6 +164,14 @@ impl Operation {
                 Action::ListFunctionAsyncInvokeConfigs { account, function }
             }
         }
+    }
+}
+
+fn has_list(json: &serde_json::Value) -> bool {
+    match json {
+        serde_json::Value::Array(_) => true,
+        serde_json::Value::Object(fields) => fields.values().any(has_list),
+        _ => false,
     }
 }
 
