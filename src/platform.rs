@@ -297,6 +297,8 @@ impl Platform {
         let ports = GatewayPorts {
             catalog: self.functions.clone(),
             invoke: Arc::new(self.scheduler.clone()),
+            enqueue: None,
+            tasks: None,
             authorize: self.authorize.clone(),
             clock: self.clock.clone(),
             request_ids: self.request_ids.clone(),

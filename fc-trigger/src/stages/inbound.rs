@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -38,16 +39,25 @@ impl Inbound {
             return Self { body: Body::EMPTY, fault: Fault(None) };
         }
         let config = &link.shared.config;
-        let cell = Arc::new(FaultCell::default());
+        let cell = Arc::new(FaultCell {
+            limit: AtomicU64::new(config.limits.request_body_bytes_max),
+            state: Mutex::default(),
+        });
         let clock = (link.carrier != Carrier::Http1).then(|| link.shared.ports.clock.clone());
         let body = Body::stream(Counted {
             body,
-            limit: config.limits.request_body_bytes_max,
             seen: 0,
             stall: clock.map(|clock| Stall { clock, timeout: config.stall_timeout, sleep: None }),
             fault: cell.clone(),
         });
         Self { body, fault: Fault(Some(cell)) }
+    }
+
+    /// Another limit than the one on synchronous requests, for a body of which nothing was read yet.
+    pub(super) fn limit_to(&self, limit: u64) {
+        if let Some(cell) = &self.fault.0 {
+            cell.limit.store(limit, Ordering::Relaxed);
+        }
     }
 
     /// INV-6: a length that is declared too large is refused before the invocation.
@@ -66,9 +76,14 @@ impl Inbound {
 
     /// Awaits the whole body, which lies in memory then.
     pub(super) async fn prime(&mut self) -> Result<()> {
-        self.body = std::mem::take(&mut self.body).read(PRIMED_BYTES_MAX).await?.into();
-        self.fault = Fault(None);
+        self.body = self.read(PRIMED_BYTES_MAX).await?.into();
         Ok(())
+    }
+
+    /// The whole body, at most `limit` bytes; none is left.
+    pub(super) async fn read(&mut self, limit: u64) -> Result<Bytes> {
+        let (body, _) = self.take();
+        body.read(limit).await
     }
 
     /// The body for the function, and what watches it; none is left.
@@ -81,8 +96,12 @@ impl Inbound {
 #[derive(Debug)]
 pub(super) struct Fault(Option<Arc<FaultCell>>);
 
-#[derive(Debug, Default)]
-struct FaultCell(Mutex<FaultState>);
+#[derive(Debug)]
+struct FaultCell {
+    /// The most bytes that the body may have.
+    limit: AtomicU64,
+    state: Mutex<FaultState>,
+}
 
 #[derive(Debug, Default)]
 struct FaultState {
@@ -114,7 +133,7 @@ impl Fault {
 
 impl FaultCell {
     fn fail(&self, error: &Error) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.error.get_or_insert_with(|| error.duplicate());
         let waiting = state.waiting.take();
         drop(state);
@@ -124,7 +143,7 @@ impl FaultCell {
     }
 
     fn watch(&self, cx: &mut Context<'_>) -> Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if let Some(error) = state.error.take() {
             return Err(error);
         }
@@ -144,7 +163,6 @@ pin_project! {
     struct Counted<B> {
         #[pin]
         body: B,
-        limit: u64,
         seen: u64,
         stall: Option<Stall>,
         fault: Arc<FaultCell>,
@@ -183,10 +201,11 @@ where
                         continue;
                     };
                     *this.seen += data.len() as u64;
-                    if *this.seen <= *this.limit {
+                    let limit = this.fault.limit.load(Ordering::Relaxed);
+                    if *this.seen <= limit {
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
-                    over(*this.limit, *this.seen)
+                    over(limit, *this.seen)
                 }
                 Poll::Ready(Some(Err(error))) => broken(error.into()),
                 Poll::Pending => match this.stall.as_mut().map(|stall| stall.poll(cx)) {
