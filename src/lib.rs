@@ -6,6 +6,7 @@ mod platform;
 pub use fc_control as control;
 pub use fc_core as core;
 pub use fc_network as network;
+pub use fc_queue as queue;
 pub use fc_runtime as runtime;
 pub use fc_sched as sched;
 pub use fc_store as store;
