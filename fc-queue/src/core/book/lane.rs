@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 
-use bytes::Bytes;
 use fc_core::Timestamp;
 use fc_core::port::queue::{LaneDepth, NewTask, Place, Pushed};
 use hashbrown::HashTable;
@@ -170,28 +169,28 @@ impl<P: Clone> LaneBook<P> {
         }
     }
 
-    pub(super) fn release(&mut self, position: u64, at: Timestamp, note: Bytes) {
+    pub(super) fn release(&mut self, position: u64, at: Timestamp, note: Box<[u8]>) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
             entry.fence = 0;
             entry.visible_at = at;
-            entry.note = Box::from(&*note);
+            entry.note = note;
             self.due.insert((at, position));
             self.waiting.insert(position);
         }
     }
 
-    pub(super) fn bury(&mut self, position: u64, reason: String, note: Bytes) {
+    pub(super) fn bury(&mut self, position: u64, reason: String, note: Box<[u8]>) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
             entry.fence = 0;
             entry.reason = Some(reason.into());
-            entry.note = Box::from(&*note);
+            entry.note = note;
             self.buried.insert(position);
         }
     }
 
-    pub(super) fn revive(&mut self, position: u64, at: Timestamp, note: Bytes) -> bool {
+    pub(super) fn revive(&mut self, position: u64, at: Timestamp, note: Box<[u8]>) -> bool {
         let is_buried = self.buried.contains(&position);
         if is_buried {
             self.release(position, at, note);

@@ -181,11 +181,11 @@ impl<P: Clone> Book<P> {
         match verdict {
             Verdict::Done => self.remove(lane, position).map(|entry| entry.payload),
             Verdict::Retry { at, note } => {
-                book.release(position, at.max(self.latest), note);
+                book.release(position, at.max(self.latest), boxed(note));
                 None
             }
             Verdict::Bury { reason, note } => {
-                book.bury(position, reason, note);
+                book.bury(position, reason, boxed(note));
                 None
             }
         }
@@ -253,7 +253,7 @@ impl<P: Clone> Book<P> {
     /// Lets a dead letter wait again.
     pub fn revive(&mut self, lane: &Lane, position: u64, at: Timestamp, note: Bytes) -> bool {
         let at = at.max(self.latest);
-        self.lanes.get_mut(lane).is_some_and(|book| book.revive(position, at, note))
+        self.lanes.get_mut(lane).is_some_and(|book| book.revive(position, at, boxed(note)))
     }
 
     /// Positions of all waiting tasks or dead letters at `now`.
@@ -292,6 +292,11 @@ impl<P: Clone> Book<P> {
             book.relocate(position, payload);
         }
     }
+}
+
+/// What is kept of a note: no more than its bytes.
+fn boxed(note: Bytes) -> Box<[u8]> {
+    Vec::from(note).into_boxed_slice()
 }
 
 /// The error of a token that holds nothing.
