@@ -1,1 +1,4 @@
 //! Queue drivers.
+
+#[cfg(feature = "postgres")]
+pub mod postgres;
