@@ -2,5 +2,7 @@
 
 mod anchored;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 pub use memory::MemoryQueue;

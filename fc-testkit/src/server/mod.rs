@@ -1,0 +1,7 @@
+//! Private servers for tests: each in a directory of its own, ended with its owner.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresServer;
