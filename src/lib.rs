@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod asynchronous;
 pub mod folder;
 mod platform;
 
@@ -12,6 +13,7 @@ pub use fc_sched as sched;
 pub use fc_store as store;
 pub use fc_trigger as trigger;
 
+pub use asynchronous::AsyncParts;
 pub use fc_core::{
     AccountId, Body, CodeRef, Context, Error, FunctionName, FunctionSpec, Limits, Qualifier, Reply,
     Request, Response, Result,

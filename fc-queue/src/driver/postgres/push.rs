@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
-use fc_core::port::queue::{NewTask, Pushed};
 use fc_core::Timestamp;
+use fc_core::port::queue::{NewTask, Pushed};
 use tokio_postgres::Error;
 
 use super::link::{Job, Session, Work, take_front};

@@ -70,12 +70,7 @@ const RETRY: i16 = 1;
 const BURY: i16 = 2;
 
 impl Settle {
-    pub(super) fn new(
-        held: Held,
-        verdict: Verdict,
-        follow_ups: Vec<Push>,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(held: Held, verdict: Verdict, follow_ups: Vec<Push>, now: Timestamp) -> Self {
         let (verdict, at, note, reason) = match verdict {
             Verdict::Done => (DONE, now, Bytes::new(), None),
             Verdict::Retry { at, note } => (RETRY, at, note, None),
