@@ -6,7 +6,7 @@ use fc_core::{
     Asynchronous, Body, Clock, Context, Error, ErrorKind, FunctionName, Invocation, Invoke, Queue,
     Result, Store, header,
 };
-use fc_queue::destination::Destinations;
+use fc_queue::destination::Registry;
 use fc_queue::driver::MemoryQueue;
 use fc_queue::{Engine, EngineConfig, EnginePorts, TaskSink};
 use fc_store::MemoryStore;
@@ -23,7 +23,7 @@ pub struct AsyncParts {
     /// The engine's settings; its limits become the platform's.
     pub config: EngineConfig,
     /// Where results can go beside functions and queues.
-    pub destinations: Arc<Destinations>,
+    pub destinations: Arc<Registry>,
     /// Who is told of what becomes of tasks.
     pub sink: Option<Arc<dyn TaskSink>>,
 }

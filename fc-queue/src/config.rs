@@ -10,10 +10,10 @@ use fc_core::{
 };
 
 use crate::core::concurrency::ConcurrencyLimits;
-use crate::core::destination::{DEPTH_MAX, RecordForm, SizeLimits};
+use crate::core::destination::{DEPTH_MAX, RecordForm};
 use crate::core::retry::RetryPolicy;
 use crate::core::sideline::SidelineLimits;
-use crate::destination::Destinations;
+use crate::destination::Registry;
 
 /// An engine's settings. [`EngineConfig::default`] gives the defaults named at each field.
 #[derive(Clone, Debug)]
@@ -59,8 +59,6 @@ pub struct EngineConfig {
     /// How often a running task looks whether its caller has asked another process to stop it.
     /// Default: 5 s.
     pub stop_poll: Duration,
-    /// Bytes of a record for each kind of destination. Default: as `alibaba-fc.md` 3.4.
-    pub destination_bytes: SizeLimits,
     /// Whose form records have. Default: the dialect's of `limits`.
     pub record_form: Option<RecordForm>,
     /// Functions in a chain of destinations (I12). Default: 16.
@@ -90,7 +88,6 @@ impl Default for EngineConfig {
             result_bytes_max: 1024 * 1024,
             delay_s_max: 3600,
             stop_poll: Duration::from_secs(5),
-            destination_bytes: SizeLimits::default(),
             record_form: None,
             depth_max: DEPTH_MAX,
         }
@@ -144,7 +141,7 @@ pub struct EnginePorts {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Where results can go beside functions and queues.
-    pub destinations: Arc<Destinations>,
+    pub destinations: Arc<Registry>,
     /// Who is told of what becomes of tasks; `None`: `tracing` alone.
     pub sink: Option<Arc<dyn TaskSink>>,
 }

@@ -50,12 +50,9 @@ pub(super) async fn deliver(
     };
     tracing::warn!(task = work.envelope.head.task_id, destination, %error, "not delivered");
     let now = shared.wall.now();
-    let outcome = if error.kind() == fc_core::ErrorKind::InvalidArgument {
-        Outcome::Invalid(error.kind())
-    } else if error.retry() == Retry::Exhausted {
-        Outcome::Invalid(error.kind())
-    } else {
-        Outcome::System
+    let outcome = match error.retry() {
+        Retry::Safe | Retry::After(_) => Outcome::System,
+        Retry::Never | Retry::Exhausted => Outcome::Invalid(error.kind()),
     };
     let decision = policy.decide(&work.progress, outcome, now, now.as_unix_millis());
     if let Next::Retry { at } = decision.next {
@@ -88,6 +85,7 @@ fn message(work: &Work<'_>, destination: &str, status: TaskStatus) -> Result<(Ad
     let form = form.unwrap_or(RecordForm::from(work.shared.config.limits.dialect));
     let at = Timestamp::from_unix_millis(head.accepted_at);
     let record = work.envelope.body.clone();
-    let message = Message::new(work.envelope.queue_id(), source.name(form), status, at, record)?;
+    let (id, source) = (work.envelope.queue_id(), source.name(form));
+    let message = Message::new(work.account, id, source, status, at, record)?;
     Ok((address, message))
 }

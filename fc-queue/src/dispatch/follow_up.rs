@@ -12,7 +12,7 @@ use fc_core::{
 
 use super::lanes::is_external;
 use crate::core::destination::{
-    Address, Answer, Edges, FunctionKey, Record, RecordForm, Source, next_depth,
+    Address, Answer, Edges, FunctionKey, Kind, Record, RecordForm, Source, next_depth,
 };
 use crate::core::envelope::{Envelope, Head, InvokeJob, Job};
 use crate::core::stored_task::Ending;
@@ -54,7 +54,7 @@ pub(super) fn of(
     }
     let head = &ended.envelope.head;
     let record = record(shared, ended)?;
-    shared.config.destination_bytes.check(address.kind(), record.len())?;
+    shared.ports.destinations.check_size(&address, record.len())?;
     let follow_up = match address {
         Address::Function { function, qualifier, .. } => {
             let depth = next_depth(head.depth, shared.config.depth_max)?;
@@ -62,9 +62,7 @@ pub(super) fn of(
             chained(shared, account, head, (&function, &qualifier), depth, record)?
         }
         Address::Lane(lane) => plain(lane, head, record)?,
-        Address::MnsQueue(queue)
-            if !shared.ports.destinations.takes(&Address::MnsQueue(queue.clone())) =>
-        {
+        Address::MnsQueue(queue) if !shared.ports.destinations.serves(Kind::MnsQueue) => {
             plain(Lane::new(&format!("{account}/mns:{}", queue.name))?, head, record)?
         }
         _ => {
@@ -179,14 +177,23 @@ pub(crate) fn check_destinations(
         if other != key
             && let Some(Ok(owner)) = owner
         {
-            for address in addresses(&stored.config).flatten() {
+            for address in texts(&stored.config).filter_map(|text| text.parse().ok()) {
                 add(&mut edges, from(&owner), account, &address);
             }
         }
     }
-    for address in addresses(config) {
-        let address = address?;
-        address.check_owner(account)?;
+    let registry = &shared.ports.destinations;
+    for text in texts(config) {
+        let is_lane = text.starts_with("acs:mns:") && !registry.serves(Kind::MnsQueue);
+        let address = match text.parse()? {
+            Address::MnsQueue(queue) if is_lane => {
+                Lane::new(&format!("{account}/mns:{}", queue.name))?;
+                let address = Address::MnsQueue(queue);
+                address.check_owner(account)?;
+                address
+            }
+            _ => registry.configure(account, text)?,
+        };
         match &address {
             Address::Function { function: to, qualifier, .. } => {
                 let qualifier = qualifier.clone().unwrap_or_default();
@@ -198,22 +205,19 @@ pub(crate) fn check_destinations(
                 )?;
             }
             Address::Lane(lane) => check_external(lane)?,
-            Address::MnsQueue(queue) if !shared.ports.destinations.takes(&address) => {
-                Lane::new(&format!("{account}/mns:{}", queue.name))?;
-            }
-            other => shared.ports.destinations.check(other)?,
+            _ => {}
         }
         add(&mut edges, from(function), account, &address);
     }
     edges.check(&from(function))
 }
 
-fn addresses(config: &AsyncConfig) -> impl Iterator<Item = Result<Address>> {
+fn texts(config: &AsyncConfig) -> impl Iterator<Item = &str> {
     let both = config
         .destination_config
         .iter()
         .flat_map(|config| [&config.on_success, &config.on_failure].into_iter().flatten());
-    both.map(|to| to.destination.parse())
+    both.map(|to| &*to.destination)
 }
 
 fn add(edges: &mut Edges, from: FunctionKey, account: AccountId, to: &Address) {

@@ -107,13 +107,14 @@ fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fc_core::Timestamp;
+    use fc_core::{AccountId, Timestamp};
 
     fn message(status: TaskStatus) -> Message {
         let source = "acs:fc:cn:1:functions/f/LATEST".to_owned();
         let at = Timestamp::from_unix_millis(1_000);
         let record = Bytes::from_static(b"{\"n\":1.50}");
-        Message::new("1-ab-success".into(), source, status, at, record).unwrap()
+        let account = AccountId::new("1").unwrap();
+        Message::new(account, "1-ab-success".into(), source, status, at, record).unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A result on its way to a destination.
 
 use bytes::Bytes;
-use fc_core::{Error, Result, TaskStatus, Timestamp};
+use fc_core::{AccountId, Error, Result, TaskStatus, Timestamp};
 
 /// Longest id of a message, and longest name of a source, bytes.
 const NAME_BYTES_MAX: usize = 512;
@@ -9,6 +9,7 @@ const NAME_BYTES_MAX: usize = 512;
 /// A result on its way to a destination: the record, and what an envelope says of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
+    account: AccountId,
     id: String,
     source: String,
     status: TaskStatus,
@@ -17,7 +18,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message whose `id` is the same however often it is sent: receivers know duplicates by it.
+    /// A message of `account`, whose `id` is the same however often it is sent: receivers know
+    /// duplicates by it.
     /// `source` names the function, `status` says how the task ended, at `at`; `record` is JSON.
     ///
     /// # Errors
@@ -25,6 +27,7 @@ impl Message {
     /// `InvalidArgument` for an id or a source that is empty, over 512 bytes or no printable ASCII
     /// without spaces, or a status that is not final.
     pub fn new(
+        account: AccountId,
         id: String,
         source: String,
         status: TaskStatus,
@@ -45,7 +48,12 @@ impl Message {
             let what = format_args!("'{}' is not final", status.as_str());
             return Err(Error::invalid("message status", what));
         }
-        Ok(Self { id, source, status, at, record })
+        Ok(Self { account, id, source, status, at, record })
+    }
+
+    /// Whose function it is about.
+    pub fn account(&self) -> AccountId {
+        self.account
     }
 
     /// What receivers know duplicates by.
@@ -80,7 +88,8 @@ mod tests {
 
     fn new(id: &str, source: &str, status: TaskStatus) -> Result<Message> {
         let at = Timestamp::default();
-        Message::new(id.into(), source.into(), status, at, Bytes::from_static(b"{}"))
+        let account = AccountId::new("1").unwrap();
+        Message::new(account, id.into(), source.into(), status, at, Bytes::from_static(b"{}"))
     }
 
     #[test]
