@@ -1,1 +1,4 @@
 //! Queue drivers.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
