@@ -119,8 +119,8 @@ impl EmbeddedQueue {
         })?;
         let recovered = recovery::recover(&*fs, dir, config.cache_bytes_max)?;
         let clock = QueueClock::new(clock, recovered.time);
-        let Recovered { mut state, marks, number, offset, sequence, oldest, epoch, position, .. } =
-            recovered;
+        let Recovered { mut state, marks, turn, number, offset, sequence, oldest, .. } = recovered;
+        let Recovered { epoch, position, .. } = recovered;
         let mut tail = Tail {
             fs: fs.clone(),
             dir: dir.to_owned(),
@@ -134,7 +134,7 @@ impl EmbeddedQueue {
             oldest,
             spare: Spare::None,
             marks,
-            turn: 0,
+            turn,
             failed: None,
         };
         // Fences above all before are durable before the first lease.

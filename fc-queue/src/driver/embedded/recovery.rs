@@ -17,7 +17,7 @@ use super::fs::{File, Fs};
 use super::log::bytes::Cursor;
 use super::log::header::{self, Header};
 use super::log::record::{Record, Task};
-use super::log::watermark::Watermark;
+use super::log::watermark::{Found, Watermark};
 use super::log::{HEADER_BYTES, crc, leases};
 use super::scan::{self, Next, Scan};
 use super::state::{Location, Put, Segment, State};
@@ -29,6 +29,8 @@ const MARKS: &str = "synced";
 pub(super) struct Recovered {
     pub state: State,
     pub marks: Arc<dyn File>,
+    /// Which of the marks is to be written next.
+    pub turn: u64,
     /// The last segment's number; 0: there is none.
     pub number: u32,
     /// Where it ends.
@@ -73,7 +75,9 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
     let names = fs.list(dir).map_err(|e| failed("list", dir, &e))?;
     let mut numbers: Vec<u32> = names.iter().filter_map(|n| header::number(n, ".log")).collect();
     numbers.sort_unstable();
-    let (marks, mark) = marks(fs, dir, names.iter().any(|name| name == MARKS), numbers.is_empty())?;
+    let is_there = names.iter().any(|name| name == MARKS);
+    let (marks, found) = marks(fs, dir, is_there, numbers.is_empty())?;
+    let mark = found.watermark;
     let opened = open_all(fs, dir, &numbers)?;
     let first = opened.first().map(|segment| segment.header);
     let last = opened.last().map(|segment| segment.header);
@@ -98,7 +102,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
         offset = recovery.read(segment, end, mark)?;
     }
     recovery.leases(&names)?;
-    recovery.finish(&opened, marks, offset, epoch)
+    recovery.finish(&opened, marks, offset, epoch).map(|it| Recovered { turn: found.turn, ..it })
 }
 
 /// The file of what is synced, and what it says.
@@ -107,7 +111,7 @@ fn marks(
     dir: &Path,
     is_there: bool,
     is_new: bool,
-) -> Result<(Arc<dyn File>, Watermark)> {
+) -> Result<(Arc<dyn File>, Found)> {
     let path = dir.join(MARKS);
     if is_there {
         let file = fs.open(&path).map_err(|e| failed("open", &path, &e))?;
@@ -118,9 +122,14 @@ fn marks(
         match Watermark::find(&bytes) {
             Ok(found) => {
                 if found.is_worn {
-                    tracing::warn!(path = %path.display(), "one of two marks of what is synced is damaged");
+                    let path = path.display();
+                    tracing::warn!(%path, "one of two marks of what is synced is damaged");
+                    // Before the other one is written again.
+                    let (slot, at) = found.watermark.encode(found.turn);
+                    let mended = file.write_all_at(&slot, at).and_then(|()| file.sync_data());
+                    mended.map_err(|e| failed("mend", &dir.join(MARKS), &e))?;
                 }
-                return Ok((file, found.watermark));
+                return Ok((file, found));
             }
             Err(what) if !is_new => return Err(corrupt(&path, 0, what)),
             // The process died while it made the file, before there was anything to mark.
@@ -137,7 +146,7 @@ fn marks(
         Ok(file)
     };
     let file = make().map_err(|e| failed("make", &path, &e))?;
-    Ok((file, Watermark::default()))
+    Ok((file, Found { watermark: Watermark::default(), is_worn: false, turn: 0 }))
 }
 
 /// Opens all segments, and judges their headers, alone and beside each other.
@@ -354,7 +363,7 @@ impl Recovery<'_> {
         let mut state = state;
         state.book.begin_above(book_position);
         let time = Timestamp::from_unix_millis(time);
-        Ok(Recovered { state, marks, number, offset, sequence, oldest, epoch, position, time })
+        Ok(Recovered { state, marks, turn: 0, number, offset, sequence, oldest, epoch, position, time })
     }
 }
 

@@ -52,6 +52,9 @@ impl Scan {
         if at == self.limit {
             return Ok(Next::End);
         }
+        if at > self.limit {
+            return Ok(Next::Bad("the file is cut off"));
+        }
         let head = match Frame::decode(self.read(at, FRAME_HEAD)?) {
             Ok(head) => head,
             Err(what) => return Ok(Next::Bad(what)),

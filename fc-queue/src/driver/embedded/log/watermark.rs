@@ -33,6 +33,8 @@ pub(in super::super) struct Found {
     pub watermark: Watermark,
     /// Whether only one slot could be read.
     pub is_worn: bool,
+    /// The turn of the other slot: the older one, or the one that could not be read.
+    pub turn: u64,
 }
 
 impl Watermark {
@@ -66,8 +68,10 @@ impl Watermark {
     pub(in super::super) fn find(file: &[u8]) -> Result<Found, Malformed> {
         let slots = [0, SECOND as usize].map(|at| Self::slot(file.get(at..at + SLOT)?));
         match slots {
-            [Some(a), Some(b)] => Ok(Found { watermark: a.max(b), is_worn: false }),
-            [Some(one), None] | [None, Some(one)] => Ok(Found { watermark: one, is_worn: true }),
+            [Some(a), Some(b)] if a >= b => Ok(Found { watermark: a, is_worn: false, turn: 1 }),
+            [Some(_), Some(b)] => Ok(Found { watermark: b, is_worn: false, turn: 0 }),
+            [Some(a), None] => Ok(Found { watermark: a, is_worn: true, turn: 1 }),
+            [None, Some(b)] => Ok(Found { watermark: b, is_worn: true, turn: 0 }),
             [None, None] => Err("neither of the marks of what is synced can be read"),
         }
     }
