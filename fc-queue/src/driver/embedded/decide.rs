@@ -229,7 +229,7 @@ impl Decide {
         if let Some(error) = &self.refuse_pushes {
             return Err(error.duplicate());
         }
-        let held = state.tasks + self.pushes;
+        let held = state.book.len() + self.pushes;
         if held + tasks > self.tasks_max {
             let what = format!("the queue holds {held} tasks, and its limit is {}", self.tasks_max);
             return Err(Error::new(ErrorKind::ResourceExhausted, what));

@@ -38,7 +38,6 @@ mod state;
 mod tail;
 #[cfg(test)]
 mod tests;
-mod time;
 mod waiters;
 mod writer;
 
@@ -55,6 +54,7 @@ use parking_lot::Mutex;
 
 pub use config::EmbeddedConfig;
 
+use super::anchored::AnchoredClock;
 use command::Inbox;
 use fs::{Fs, SystemFs};
 use leases::LeaseLog;
@@ -64,7 +64,6 @@ use shared::Shared;
 use spare::Spare;
 use state::Segment;
 use tail::{Begun, Now, Tail};
-use time::QueueClock;
 use waiters::Waiters;
 use writer::Writer;
 
@@ -118,7 +117,7 @@ impl EmbeddedQueue {
             _ => failed(e),
         })?;
         let recovered = recovery::recover(&*fs, dir, config.cache_bytes_max)?;
-        let clock = QueueClock::new(clock, recovered.time);
+        let clock = AnchoredClock::not_before(clock, recovered.time);
         let Recovered { mut state, marks, turn, number, offset, sequence, oldest, .. } = recovered;
         let Recovered { epoch, position, .. } = recovered;
         let mut tail = Tail {

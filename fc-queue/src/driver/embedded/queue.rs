@@ -15,7 +15,6 @@ use super::EmbeddedQueue;
 use super::command::{Answer, Command, Op, Which};
 use super::read::Wanted;
 use super::state::{Location, State};
-use super::time::after;
 use crate::core::book::{Apart, Lent, Visible};
 
 /// Bytes of payloads that one lease or one list gives, unless one alone has more.
@@ -98,7 +97,7 @@ impl EmbeddedQueue {
         {
             let mut state = self.shared.state.lock();
             let now = self.shared.clock.now();
-            let until = after(now, visibility);
+            let until = self.shared.clock.after(visibility);
             let mut bytes = 0;
             while lent.len() < max && bytes < ANSWER_BYTES {
                 let Some(one) = state.book.lease(lane, 1, until, now).pop() else {
@@ -203,7 +202,7 @@ impl Queue for EmbeddedQueue {
 
     async fn extend(&self, _cx: Context, lease: &LeaseToken, visibility: Duration) -> Result<()> {
         let mut state = self.shared.state.lock();
-        let until = after(self.shared.clock.now(), visibility);
+        let until = self.shared.clock.after(visibility);
         state.book.held(lease)?;
         // While a settlement is being written, the lease is kept for the case that it fails.
         if let Some(apart) = state.apart.get_mut(&lease.position) {

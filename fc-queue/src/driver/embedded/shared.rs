@@ -5,17 +5,17 @@ use std::sync::Arc;
 use fc_core::port::queue::QueueCapabilities;
 use parking_lot::Mutex;
 
+use super::super::anchored::AnchoredClock;
 use super::command::Inbox;
 use super::leases::LeaseLog;
 use super::state::State;
-use super::time::QueueClock;
 use super::waiters::Waiters;
 
 /// What callers, the writer and the reader share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub capabilities: QueueCapabilities,
-    pub clock: QueueClock,
+    pub clock: AnchoredClock,
     pub state: Mutex<State>,
     pub inbox: Inbox,
     pub waiters: Waiters,

@@ -53,8 +53,6 @@ pub(super) struct State {
     pub cache: Cache,
     /// Tasks whose fate is being written, by position.
     pub apart: HashMap<u64, Apart>,
-    /// Tasks of all lanes.
-    pub tasks: u64,
     /// Bytes that all tasks would need if they were written again.
     pub live_bytes: u64,
 }
@@ -66,7 +64,6 @@ impl State {
             segments: BTreeMap::new(),
             cache: Cache::new(cache_bytes_max),
             apart: HashMap::new(),
-            tasks: 0,
             live_bytes: 0,
         }
     }
@@ -80,7 +77,6 @@ impl State {
         let pushed = self.book.push_at(position, &lane, task, location, pushed_at);
         if pushed == Pushed::New {
             self.live_bytes += bytes;
-            self.tasks += 1;
             self.count(location.segment, 1);
         }
         pushed
@@ -104,7 +100,6 @@ impl State {
         self.cache.remove(position);
         if let Some(entry) = self.book.remove(lane, position) {
             self.live_bytes -= size(lane, &entry);
-            self.tasks -= 1;
             self.count(entry.payload.segment, -1);
         }
     }
