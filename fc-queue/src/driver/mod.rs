@@ -1,6 +1,8 @@
 //! Queue drivers.
 
 mod anchored;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;

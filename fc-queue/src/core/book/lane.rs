@@ -31,6 +31,17 @@ pub struct Entry<P> {
     held_until: Option<Timestamp>,
 }
 
+/// Where a task stood that was set apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Apart {
+    /// It waited.
+    Waiting,
+    /// It was held until then.
+    Held(Timestamp),
+    /// It was a dead letter.
+    Buried,
+}
+
 /// When a lane's next task can be leased.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Visible {
@@ -213,6 +224,40 @@ impl<P: Clone> LaneBook<P> {
     pub(super) fn relocate(&mut self, position: u64, payload: P) {
         if let Some(entry) = self.tasks.get_mut(&position) {
             entry.payload = payload;
+        }
+    }
+
+    pub(super) fn set_apart(&mut self, position: u64) -> Option<Apart> {
+        let is_buried = self.buried.contains(&position);
+        let apart = match self.tasks.get(&position)?.held_until {
+            Some(until) => Apart::Held(until),
+            None if is_buried => Apart::Buried,
+            None => Apart::Waiting,
+        };
+        self.unplace(position);
+        Some(apart)
+    }
+
+    pub(super) fn rejoin(&mut self, position: u64, apart: Apart) {
+        let Some(entry) = self.tasks.get_mut(&position) else {
+            return;
+        };
+        match apart {
+            Apart::Held(until) => {
+                entry.held_until = Some(until);
+                self.leased.insert((until, position));
+            }
+            Apart::Buried => _ = self.buried.insert(position),
+            Apart::Waiting => {
+                self.due.insert((entry.visible_at, position));
+                self.waiting.insert(position);
+            }
+        }
+    }
+
+    pub(super) fn count_leases(&mut self, position: u64, leases: u32) {
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.leases = entry.leases.max(leases);
         }
     }
 
