@@ -113,7 +113,7 @@ pub(super) async fn redrive(
     pool: &Pool,
     lane_id: i32,
     id: Option<&str>,
-    delay_us: i64,
+    ready_us: Option<i64>,
     at: Timestamp,
     note: &Bytes,
 ) -> Result<u64> {
@@ -133,7 +133,7 @@ pub(super) async fn redrive(
                 .client
                 .query_one(
                     &statement,
-                    &[&lane_id, &behind, &last, &STEP, &part, &note, &visible_ms, &delay_us],
+                    &[&lane_id, &behind, &last, &STEP, &part, &note, &visible_ms, &ready_us],
                 )
                 .await
         })
