@@ -148,7 +148,8 @@ async fn settle(session: &Session, sorted: &[&Settle]) -> Result<Option<Vec<i64>
     let ready_us: Vec<Option<i64>> = sorted.iter().map(|s| s.ready_us).collect();
     let visible_ms: Vec<i64> = sorted.iter().map(|s| s.visible_ms).collect();
     let note: Vec<&[u8]> = sorted.iter().map(|s| &*s.note).collect();
-    let reason: Vec<Option<&str>> = sorted.iter().map(|s| s.reason.as_deref()).collect();
+    let reason: Vec<Option<&[u8]>> =
+        sorted.iter().map(|s| s.reason.as_deref().map(str::as_bytes)).collect();
     let followers = || sorted.iter().flat_map(|s| s.follow_ups.iter().map(move |f| (s, f)));
     let owner: Vec<i64> = followers().map(|(owner, _)| owner.held.position).collect();
     let f: Columns<'_> = followers().map(|(_, follower)| follower).collect();

@@ -1,6 +1,6 @@
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::smallint[],
-            $6::bigint[], $7::bigint[], $8::bytea[], $9::text[])
+            $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[])
         AS r (lane_id, id, position, fence, verdict, ready_us, visible_ms, note, reason)
 ), done AS (
     DELETE FROM task t USING asked r
