@@ -19,7 +19,6 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Runs the server, and ends it when whoever started it closes the pipe: at the latest as it dies.
 const GUARD: &str = "\
 dir=$1; shift
-trap '' INT TERM HUP
 \"$@\" </dev/null &
 server=$!
 keep=$(cat)
@@ -136,7 +135,7 @@ impl PostgresServer {
 
     fn run(&mut self) -> Result<(), String> {
         let log = self.directory.path().join("log");
-        let file = fs::OpenOptions::new().create(true).append(true).open(&log);
+        let file = fs::File::create(&log);
         let file = file.map_err(|e| format!("{}: {e}", log.display()))?;
         // What a crash left says nothing of the new server.
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
@@ -150,6 +149,8 @@ impl PostgresServer {
             guard.args(["-c", &format!("{name}={value}")]);
         }
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(file);
+        // What ends us from a terminal must not end the guard before the server.
+        guard.process_group(0);
         let guard = guard.spawn().map_err(|e| format!("postgres: {e}"))?;
         self.guard = Some(guard);
         let ready = until("the server is ready", || self.is_ready() || self.has_ended());
@@ -203,7 +204,7 @@ impl PostgresServer {
         self.pid_file().get(7).is_some_and(|status| status == "ready")
     }
 
-    /// Whether the guard has no server: it waits for the pipe, so it is asked by its children.
+    /// Whether a server has said something and is gone: its guard waits for the pipe.
     fn has_ended(&self) -> bool {
         let Some(guard) = &self.guard else {
             return true;

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fc_core::port::queue::{Cancelled, Lane, LeaseToken, NewTask, Place, Pushed, Settlement, Verdict};
+use fc_core::port::queue::{
+    Cancelled, Lane, LeaseToken, NewTask, Place, Pushed, Settlement, Verdict,
+};
 use fc_core::{Error, ErrorKind, Result, Timestamp};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -34,7 +36,10 @@ pub(super) enum Answer {
     Settled,
     Cancelled(Cancelled),
     /// So many; behind `next` there may be more.
-    Moved { count: u64, next: Option<u64> },
+    Moved {
+        count: u64,
+        next: Option<u64>,
+    },
 }
 
 /// An operation, and who waits for its end.

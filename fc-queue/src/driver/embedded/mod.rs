@@ -138,7 +138,9 @@ impl EmbeddedQueue {
         };
         // Fences above all before are durable before the first lease.
         let (time, instant) = (clock.now().as_unix_millis(), clock.clock().now());
-        if let Some(Begun { number, file, salt }) = tail.room_for(0, Now { time, position, instant })? {
+        if let Some(Begun { number, file, salt }) =
+            tail.room_for(0, Now { time, position, instant })?
+        {
             state.segments.insert(number, Segment { file, salt, end: tail.offset, tasks: 0 });
         }
         let leases = Mutex::new(LeaseLog::new(fs, dir.to_owned(), tail.number));

@@ -44,7 +44,8 @@ impl EmbeddedQueue {
         let (mut moved, mut after) = (0, None);
         loop {
             let answer = self.write(cx, op(Which::Behind { after, up_to })).await;
-            let Answer::Moved { count, next } = answer.map_err(|error| halfway(error, moved))? else {
+            let Answer::Moved { count, next } = answer.map_err(|error| halfway(error, moved))?
+            else {
                 return Err(answered_else());
             };
             moved += count;

@@ -83,7 +83,11 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
     let last = opened.last().map(|segment| segment.header);
     if last.map_or(0, |last| last.number) < mark.segment {
         let path = dir.join(header::name(mark.segment));
-        return Err(corrupt(&path, u64::from(mark.end), "the file is missing, and was synced to there"));
+        return Err(corrupt(
+            &path,
+            u64::from(mark.end),
+            "the file is missing, and was synced to there",
+        ));
     }
     let epoch = last.map_or(1, |last| last.epoch + 1);
     let mut recovery = Recovery {
@@ -106,12 +110,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
 }
 
 /// The file of what is synced, and what it says.
-fn marks(
-    fs: &dyn Fs,
-    dir: &Path,
-    is_there: bool,
-    is_new: bool,
-) -> Result<(Arc<dyn File>, Found)> {
+fn marks(fs: &dyn Fs, dir: &Path, is_there: bool, is_new: bool) -> Result<(Arc<dyn File>, Found)> {
     let path = dir.join(MARKS);
     if is_there {
         let file = fs.open(&path).map_err(|e| failed("open", &path, &e))?;
@@ -220,7 +219,11 @@ impl Recovery<'_> {
         }
         let offset = scan.offset;
         if mark.segment == header.number && offset < mark.end {
-            return Err(corrupt(path, u64::from(offset), "the file is cut off, and was synced further"));
+            return Err(corrupt(
+                path,
+                u64::from(offset),
+                "the file is cut off, and was synced further",
+            ));
         }
         if end.is_none() {
             let from = if mark.segment == header.number { mark.end } else { HEADER_BYTES };
@@ -363,7 +366,18 @@ impl Recovery<'_> {
         let mut state = state;
         state.book.begin_above(book_position);
         let time = Timestamp::from_unix_millis(time);
-        Ok(Recovered { state, marks, turn: 0, number, offset, sequence, oldest, epoch, position, time })
+        Ok(Recovered {
+            state,
+            marks,
+            turn: 0,
+            number,
+            offset,
+            sequence,
+            oldest,
+            epoch,
+            position,
+            time,
+        })
     }
 }
 

@@ -52,7 +52,12 @@ impl Spare {
     }
 
     /// The file, once it is there; made here and now if nobody has begun.
-    pub(super) fn take(&mut self, fs: &dyn Fs, dir: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
+    pub(super) fn take(
+        &mut self,
+        fs: &dyn Fs,
+        dir: &Path,
+        bytes: u64,
+    ) -> io::Result<Arc<dyn File>> {
         match std::mem::replace(self, Self::None) {
             Self::None => make(fs, &dir.join(NAME), bytes),
             begun => begun.wait(),

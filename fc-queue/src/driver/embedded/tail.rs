@@ -173,7 +173,12 @@ impl Tail {
     /// # Errors
     ///
     /// As [`Fault`] says.
-    pub(super) fn append(&mut self, bytes: &mut Vec<u8>, records: u32, time: u64) -> Result<u32, Fault> {
+    pub(super) fn append(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        records: u32,
+        time: u64,
+    ) -> Result<u32, Fault> {
         let Some(file) = self.file.clone() else {
             return Err(Fault::Refused(Error::internal("no segment was begun")));
         };

@@ -45,7 +45,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         let _last = Last(self.shared.clone());
         loop {
-            let is_busy = !self.later.is_empty() || self.compaction.is_due(&self.shared, &self.tail);
+            let is_busy =
+                !self.later.is_empty() || self.compaction.is_due(&self.shared, &self.tail);
             let mut commands = std::mem::take(&mut self.later);
             match self.shared.inbox.take(FRAME_BYTES, !is_busy) {
                 Some(taken) => commands.extend(taken),
@@ -84,7 +85,11 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, changes: Vec<(Change, Answer, oneshot::Sender<Result<Answer>>)>, now: Timestamp) {
+    fn write(
+        &mut self,
+        changes: Vec<(Change, Answer, oneshot::Sender<Result<Answer>>)>,
+        now: Timestamp,
+    ) {
         frame::begin(&mut self.frame);
         let mut written: Vec<Written> = Vec::with_capacity(changes.len());
         for (change, answer, reply) in changes {
@@ -114,9 +119,10 @@ impl Writer {
         if let Some(begun) = self.tail.room_for(self.frame.len() + frame::ALIGN, told)? {
             self.begun(begun);
         }
-        let begin = self.tail.append(&mut self.frame, records, time).map_err(|fault| match fault {
-            Fault::Refused(error) | Fault::Unknown(error) => error,
-        })?;
+        let begin =
+            self.tail.append(&mut self.frame, records, time).map_err(|fault| match fault {
+                Fault::Refused(error) | Fault::Unknown(error) => error,
+            })?;
         if let Some(segment) = self.shared.state.lock().segments.get_mut(&self.tail.number) {
             segment.end = self.tail.offset;
         }
@@ -146,7 +152,8 @@ impl Writer {
                     }
                 }
                 let locations = locations.into_iter();
-                let placed = locations.map(|at| Location { segment, offset: begin + at.offset, ..at });
+                let placed =
+                    locations.map(|at| Location { segment, offset: begin + at.offset, ..at });
                 apply(&mut state, change, placed);
                 answered.push((Ok(answer), reply));
             }

@@ -32,6 +32,7 @@ use link::{Connector, Group, Migrations, Pool, Session, migrate};
 use look::Looks;
 use push::{Push, Pushes};
 use settle::{Held, Settle, Settles};
+use time::ServerTime;
 
 /// Operations in one statement, and bytes.
 const BATCH_MAX: usize = 512;
@@ -47,8 +48,8 @@ const MIGRATIONS: Migrations =
 ///   weak where the configuration accepts that.
 /// - **Throughput.** What many callers ask at a time goes in one statement and one commit: while one is
 ///   on its way the next gathers. Nothing waits for a tick.
-/// - **Time.** Delays and leases are counted by the server's clock: a caller's time becomes a delay from
-///   its own now, so that the machines' clocks need not agree. The times that a task tells are those of
+/// - **Time.** Delays and leases are counted by the server's clock: a caller's time is counted
+///   from its own now, so that the machines' clocks need not agree. The times that a task tells are those of
 ///   the caller who gave them.
 /// - **Waking.** `wait` is woken by `NOTIFY`, or by the next delay's end; one connection listens for all
 ///   lanes. A lost notification costs a second.
@@ -67,6 +68,7 @@ const MIGRATIONS: Migrations =
 pub struct PostgresQueue {
     capabilities: QueueCapabilities,
     clock: Arc<dyn Clock>,
+    time: Arc<ServerTime>,
     pool: Pool,
     lanes: Lanes,
     bell: Bell,
@@ -93,6 +95,7 @@ impl PostgresQueue {
         let connector = Connector::new(config, clock.clone())?;
         let (session, _) = connector.open().await?;
         migrate(&session, connector.schema(), &MIGRATIONS).await?;
+        let time = Arc::new(server_time(&session, clock.clone()).await?);
         let capabilities = QueueCapabilities {
             durability: session.durability,
             ordered: true,
@@ -106,12 +109,16 @@ impl PostgresQueue {
             pool: Pool::new(connector.clone()),
             lanes: Lanes::default(),
             bell: Bell::start(connector.clone()),
-            pushes: Group::start(connector.clone(), Pushes),
+            pushes: Group::start(
+                connector.clone(),
+                Pushes { clock: clock.clone(), time: time.clone() },
+            ),
             leases: Group::start(connector.clone(), Leases),
             settles: Group::start(connector.clone(), Settles),
             extends: Group::start(connector.clone(), Extends),
             looks: Group::start(connector, Looks),
             clock,
+            time,
         })
     }
 
@@ -120,6 +127,15 @@ impl PostgresQueue {
         let found = self.lanes.find(&self.pool, &lease.lane).await?;
         found.map(|lane_id| Held::new(lane_id, lease)).ok_or_else(|| stale(lease))
     }
+}
+
+async fn server_time(session: &Session, clock: Arc<dyn Clock>) -> Result<ServerTime> {
+    let ask = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    let before = clock.now();
+    let row = session.client.query_one(ask, &[]).await;
+    let row = row.map_err(|error| link::failed("connect", error, false))?;
+    let after = clock.now();
+    Ok(ServerTime::new(clock, before, after, row.get(0)))
 }
 
 /// The part of a lane's counts that a session adds to. Sessions that begin together have numbers in a
@@ -139,7 +155,7 @@ impl Queue for PostgresQueue {
         let now = self.clock.wall();
         task.check(&self.capabilities, now)?;
         let number = self.lanes.number(&self.pool, lane).await?;
-        let pushed = self.pushes.ask(cx, Push::new(number, task, now)).await?;
+        let pushed = self.pushes.ask(cx, Push::new(number, task, now, &self.time)).await?;
         if pushed == Pushed::New {
             self.bell.ring([number]);
         }
@@ -183,9 +199,9 @@ impl Queue for PostgresQueue {
         for follow_up in settlement.follow_ups {
             let number = self.lanes.number(&self.pool, &follow_up.lane).await?;
             rings.push(number);
-            follow_ups.push(Push::new(number, follow_up.task, now));
+            follow_ups.push(Push::new(number, follow_up.task, now, &self.time));
         }
-        let settle = Settle::new(held, settlement.verdict, follow_ups, now);
+        let settle = Settle::new(held, settlement.verdict, follow_ups, now, &self.time);
         if !self.settles.ask(cx, settle).await? {
             return Err(stale(lease));
         }
@@ -238,8 +254,8 @@ impl Queue for PostgresQueue {
         let Some(number) = self.lanes.find(&self.pool, lane).await? else {
             return Ok(0);
         };
-        let delay_us = time::delay_us(at, self.clock.wall());
-        let told = operator::redrive(&self.pool, number, id, delay_us, at, &note).await;
+        let ready_us = self.time.of(at);
+        let told = operator::redrive(&self.pool, number, id, ready_us, at, &note).await;
         self.bell.ring([number]);
         told
     }

@@ -84,6 +84,7 @@ pub(super) async fn list(
 }
 
 fn view(row: &Row) -> TaskView {
+    let reason: Option<&[u8]> = row.get(7);
     TaskView {
         position: u64::try_from(row.get::<_, i64>(0)).unwrap_or_default(),
         id: row.get(1),
@@ -92,7 +93,7 @@ fn view(row: &Row) -> TaskView {
         pushed_at: time::from_sql(row.get(4)),
         visible_at: time::from_sql(row.get(5)),
         leases: u32::try_from(row.get::<_, i32>(6)).unwrap_or_default(),
-        reason: row.get(7),
+        reason: reason.map(|reason| String::from_utf8_lossy(reason).into_owned()),
     }
 }
 
@@ -113,7 +114,7 @@ pub(super) async fn redrive(
     pool: &Pool,
     lane_id: i32,
     id: Option<&str>,
-    delay_us: i64,
+    ready_us: Option<i64>,
     at: Timestamp,
     note: &Bytes,
 ) -> Result<u64> {
@@ -133,7 +134,7 @@ pub(super) async fn redrive(
                 .client
                 .query_one(
                     &statement,
-                    &[&lane_id, &behind, &last, &STEP, &part, &note, &visible_ms, &delay_us],
+                    &[&lane_id, &behind, &last, &STEP, &part, &note, &visible_ms, &ready_us],
                 )
                 .await
         })

@@ -1,14 +1,16 @@
 //! Pushes of many callers in one statement.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use fc_core::Timestamp;
 use fc_core::port::queue::{NewTask, Pushed};
+use fc_core::{Clock, Timestamp};
 use tokio_postgres::Error;
 
 use super::link::{Job, Session, Work, take_front};
-use super::{BATCH_BYTES_MAX, BATCH_MAX, part, time};
+use super::time::{self, ServerTime};
+use super::{BATCH_BYTES_MAX, BATCH_MAX, part};
 
 /// A task on its way into a lane.
 #[derive(Debug)]
@@ -17,16 +19,16 @@ pub(super) struct Push {
     id: String,
     payload: Bytes,
     note: Bytes,
-    delay_us: i64,
+    ready_us: Option<i64>,
     visible_ms: i64,
     pushed_ms: i64,
 }
 
 impl Push {
-    pub(super) fn new(lane_id: i32, task: NewTask, now: Timestamp) -> Self {
+    pub(super) fn new(lane_id: i32, task: NewTask, now: Timestamp, time: &ServerTime) -> Self {
         Self {
             lane_id,
-            delay_us: time::delay_us(task.visible_at, now),
+            ready_us: time.of(task.visible_at),
             visible_ms: time::to_sql(task.visible_at),
             pushed_ms: time::to_sql(now),
             id: task.id,
@@ -47,7 +49,7 @@ pub(super) struct Columns<'r> {
     pub(super) id: Vec<&'r str>,
     pub(super) payload: Vec<&'r [u8]>,
     pub(super) note: Vec<&'r [u8]>,
-    pub(super) delay_us: Vec<i64>,
+    pub(super) ready_us: Vec<Option<i64>>,
     pub(super) visible_ms: Vec<i64>,
     pub(super) pushed_ms: Vec<i64>,
 }
@@ -60,7 +62,7 @@ impl<'r> FromIterator<&'r Push> for Columns<'r> {
             columns.id.push(&push.id);
             columns.payload.push(&push.payload);
             columns.note.push(&push.note);
-            columns.delay_us.push(push.delay_us);
+            columns.ready_us.push(push.ready_us);
             columns.visible_ms.push(push.visible_ms);
             columns.pushed_ms.push(push.pushed_ms);
         }
@@ -70,7 +72,10 @@ impl<'r> FromIterator<&'r Push> for Columns<'r> {
 
 /// The work of pushing.
 #[derive(Debug)]
-pub(super) struct Pushes;
+pub(super) struct Pushes {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) time: Arc<ServerTime>,
+}
 
 impl Work for Pushes {
     type Request = Push;
@@ -86,6 +91,7 @@ impl Work for Pushes {
     async fn run(&self, session: &Session, requests: &[&Push]) -> Result<Vec<Pushed>, Error> {
         let statement = session.statement(include_str!("sql/push.sql")).await?;
         let c: Columns<'_> = requests.iter().copied().collect();
+        let before = self.clock.now();
         let row = session
             .client
             .query_one(
@@ -95,13 +101,14 @@ impl Work for Pushes {
                     &c.id,
                     &c.payload,
                     &c.note,
-                    &c.delay_us,
+                    &c.ready_us,
                     &c.visible_ms,
                     &c.pushed_ms,
                     &part(session),
                 ],
             )
             .await?;
+        self.time.heard(before, self.clock.now(), row.get(2));
         let asked: Vec<i64> = row.get(0);
         let new: HashSet<i64> = row.get::<_, Option<Vec<i64>>>(1).into_iter().flatten().collect();
         let answer = |position| if new.contains(position) { Pushed::New } else { Pushed::Known };

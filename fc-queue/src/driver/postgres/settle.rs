@@ -9,7 +9,8 @@ use tokio_postgres::Error;
 
 use super::link::{Job, Session, Work};
 use super::push::{Columns, Push};
-use super::{BATCH_BYTES_MAX, BATCH_MAX, part, time};
+use super::time::{self, ServerTime};
+use super::{BATCH_BYTES_MAX, BATCH_MAX, part};
 
 /// A lease that somebody names, in the server's terms.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl<'r> FromIterator<&'r Held> for HeldColumns<'r> {
 pub(super) struct Settle {
     held: Held,
     verdict: i16,
-    delay_us: i64,
+    ready_us: Option<i64>,
     visible_ms: i64,
     note: Bytes,
     reason: Option<String>,
@@ -70,14 +71,20 @@ const RETRY: i16 = 1;
 const BURY: i16 = 2;
 
 impl Settle {
-    pub(super) fn new(held: Held, verdict: Verdict, follow_ups: Vec<Push>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        held: Held,
+        verdict: Verdict,
+        follow_ups: Vec<Push>,
+        now: Timestamp,
+        time: &ServerTime,
+    ) -> Self {
         let (verdict, at, note, reason) = match verdict {
             Verdict::Done => (DONE, now, Bytes::new(), None),
             Verdict::Retry { at, note } => (RETRY, at, note, None),
             Verdict::Bury { reason, note } => (BURY, now, note, Some(reason)),
         };
-        let (delay_us, visible_ms) = (time::delay_us(at, now), time::to_sql(at));
-        Self { held, verdict, delay_us, visible_ms, note, reason, follow_ups }
+        let (ready_us, visible_ms) = (time.of(at), time::to_sql(at));
+        Self { held, verdict, ready_us, visible_ms, note, reason, follow_ups }
     }
 
     fn bytes(&self) -> usize {
@@ -138,10 +145,11 @@ async fn settle(session: &Session, sorted: &[&Settle]) -> Result<Option<Vec<i64>
     let statement = session.statement(include_str!("sql/settle.sql")).await?;
     let h: HeldColumns<'_> = sorted.iter().map(|settle| &settle.held).collect();
     let verdict: Vec<i16> = sorted.iter().map(|s| s.verdict).collect();
-    let delay_us: Vec<i64> = sorted.iter().map(|s| s.delay_us).collect();
+    let ready_us: Vec<Option<i64>> = sorted.iter().map(|s| s.ready_us).collect();
     let visible_ms: Vec<i64> = sorted.iter().map(|s| s.visible_ms).collect();
     let note: Vec<&[u8]> = sorted.iter().map(|s| &*s.note).collect();
-    let reason: Vec<Option<&str>> = sorted.iter().map(|s| s.reason.as_deref()).collect();
+    let reason: Vec<Option<&[u8]>> =
+        sorted.iter().map(|s| s.reason.as_deref().map(str::as_bytes)).collect();
     let followers = || sorted.iter().flat_map(|s| s.follow_ups.iter().map(move |f| (s, f)));
     let owner: Vec<i64> = followers().map(|(owner, _)| owner.held.position).collect();
     let f: Columns<'_> = followers().map(|(_, follower)| follower).collect();
@@ -155,7 +163,7 @@ async fn settle(session: &Session, sorted: &[&Settle]) -> Result<Option<Vec<i64>
                 &h.position,
                 &h.fence,
                 &verdict,
-                &delay_us,
+                &ready_us,
                 &visible_ms,
                 &note,
                 &reason,
@@ -164,7 +172,7 @@ async fn settle(session: &Session, sorted: &[&Settle]) -> Result<Option<Vec<i64>
                 &f.id,
                 &f.payload,
                 &f.note,
-                &f.delay_us,
+                &f.ready_us,
                 &f.visible_ms,
                 &f.pushed_ms,
                 &part(session),

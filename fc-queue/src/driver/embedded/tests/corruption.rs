@@ -189,7 +189,8 @@ fn what_passes_for_a_frame_in_a_payload_is_none() {
         let payload = frames[4096..20_000].to_vec();
         queue.push(super::CX, &super::lane(), NewTask::new("a", payload)).await.unwrap();
         drop(queue);
-        let (name, mut bytes) = disk.files().into_iter().find(|(name, _)| is_segment(name)).unwrap();
+        let (name, mut bytes) =
+            disk.files().into_iter().find(|(name, _)| is_segment(name)).unwrap();
         bytes[4096 + 40] ^= 1;
         disk.put(&name, Some(bytes));
         disk.put(&marks.0, Some(marks.1));

@@ -101,7 +101,12 @@ fn a_failed_sync_is_never_tried_again_on_the_same_file() {
         for _ in 0..20 {
             model.step(&queue, &mut random).await;
         }
-        disk.fail(Some(Fault { call: Some(Call::Sync), from: 1, count: 1, error: ErrorKind::Other }));
+        disk.fail(Some(Fault {
+            call: Some(Call::Sync),
+            from: 1,
+            count: 1,
+            error: ErrorKind::Other,
+        }));
         let before = model.unknown;
         while model.unknown == before {
             model.step(&queue, &mut random).await;

@@ -85,6 +85,7 @@ impl Connector {
         };
         session.client.batch_execute(&settings(&self.config)).await.map_err(not_connected)?;
         session.check(&self.config).await?;
+        tracing::debug!(backend = session.backend, "a session with PostgreSQL begins");
         Ok((session, notifications))
     }
 }

@@ -37,7 +37,8 @@ CREATE TABLE task (
     id text COLLATE "C" NOT NULL,
     note bytea NOT NULL,
     payload bytea NOT NULL,
-    reason text,
+    -- Text that may have a NUL in it.
+    reason bytea,
     PRIMARY KEY (lane_id, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 -- Compressing costs more than it saves.

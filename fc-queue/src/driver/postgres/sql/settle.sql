@@ -1,7 +1,7 @@
 WITH asked AS MATERIALIZED (
     SELECT r.* FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::smallint[],
-            $6::bigint[], $7::bigint[], $8::bytea[], $9::text[])
-        AS r (lane_id, id, position, fence, verdict, delay_us, visible_ms, note, reason)
+            $6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[])
+        AS r (lane_id, id, position, fence, verdict, ready_us, visible_ms, note, reason)
 ), done AS (
     DELETE FROM task t USING asked r
     WHERE r.verdict = 0
@@ -9,7 +9,8 @@ WITH asked AS MATERIALIZED (
     RETURNING t.lane_id, t.position, t.place
 ), again AS (
     UPDATE task t SET place = 0, was = t.place, fence = 0, held_until = NULL, note = r.note,
-        ready_at = clock_timestamp() + r.delay_us * interval '1 microsecond', visible_ms = r.visible_ms
+        ready_at = coalesce('epoch'::timestamptz + r.ready_us * interval '1 microsecond', clock_timestamp()),
+        visible_ms = r.visible_ms
     FROM asked r
     WHERE r.verdict = 1
         AND t.lane_id = r.lane_id AND t.id = r.id AND t.position = r.position AND t.fence = r.fence
@@ -29,12 +30,13 @@ WITH asked AS MATERIALIZED (
     SELECT nextval('position') AS position, f.*
     FROM unnest($10::bigint[], $11::int[], $12::text[], $13::bytea[], $14::bytea[], $15::bigint[],
             $16::bigint[], $17::bigint[])
-        AS f (owner, lane_id, id, payload, note, delay_us, visible_ms, pushed_ms)
+        AS f (owner, lane_id, id, payload, note, ready_us, visible_ms, pushed_ms)
     WHERE f.owner = ANY (ARRAY(SELECT position FROM settled))
 ), pushed AS (
     INSERT INTO task (lane_id, place, was, leases, position, fence, ready_at, visible_ms, pushed_ms, id,
         note, payload)
-    SELECT lane_id, 0, 0, 0, position, 0, clock_timestamp() + delay_us * interval '1 microsecond',
+    SELECT lane_id, 0, 0, 0, position, 0, 
+        coalesce('epoch'::timestamptz + ready_us * interval '1 microsecond', clock_timestamp()),
         visible_ms, pushed_ms, id, note, payload
     FROM followers ORDER BY lane_id, id, position
     ON CONFLICT (lane_id, id) DO NOTHING
