@@ -8,6 +8,8 @@ pub mod broken;
 mod clock;
 pub mod conformance;
 pub mod scripted;
+#[cfg(feature = "nats")]
+pub mod server;
 
 pub use clock::SimClock;
 pub use scripted::ScriptedRuntime;
