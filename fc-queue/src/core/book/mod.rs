@@ -20,11 +20,18 @@ pub use lane::{Entry, Standing, Visible};
 /// Every operation but [`Book::list`], [`Book::purge`] and a redrive of all costs the logarithm of the
 /// lane's tasks at most. Fences and positions grow and are never used again; a book that is built anew
 /// begins both above those of its past ([`Book::new`]).
+///
+/// A task that may be leased from a time in the past on takes its place behind those that are visible
+/// already: what is tried again or redriven does not starve behind new tasks, nor they behind it.
 #[derive(Debug)]
 pub struct Book<P> {
     lanes: BTreeMap<Lane, LaneBook<P>>,
+    /// Tasks of all lanes.
+    len: u64,
     position: u64,
     fence: u64,
+    /// The latest time that was told.
+    latest: Timestamp,
 }
 
 /// A task as it was leased.
@@ -39,7 +46,7 @@ pub struct Lent<P> {
 impl<P: Clone> Book<P> {
     /// An empty book whose positions and fences are above these.
     pub fn new(position: u64, fence: u64) -> Self {
-        Self { lanes: BTreeMap::new(), position, fence }
+        Self { lanes: BTreeMap::new(), len: 0, position, fence, latest: Timestamp::default() }
     }
 
     /// The position of the next push, if nobody names another.
@@ -49,12 +56,12 @@ impl<P: Clone> Book<P> {
 
     /// Tasks of all lanes.
     pub fn len(&self) -> u64 {
-        self.lanes.values().map(LaneBook::len).sum()
+        self.len
     }
 
     /// Whether there is no task.
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.len == 0
     }
 
     /// Whether the lane has a task of this id, wherever it stands.
@@ -67,6 +74,11 @@ impl<P: Clone> Book<P> {
         let lane = self.lanes.get(lane)?;
         let position = lane.position(id)?;
         Some((position, lane.entry(position)?))
+    }
+
+    /// The task at a position.
+    pub fn entry(&self, lane: &str, position: u64) -> Option<&Entry<P>> {
+        self.lanes.get(lane)?.entry(position)
     }
 
     /// Adds a task at the next position, unless its id is known.
@@ -84,6 +96,7 @@ impl<P: Clone> Book<P> {
         payload: P,
         now: Timestamp,
     ) -> Pushed {
+        self.latest = self.latest.max(now);
         let pushed = match self.lanes.get_mut(lane) {
             Some(book) => book.push(position, task, payload, now),
             None => {
@@ -95,11 +108,13 @@ impl<P: Clone> Book<P> {
         };
         if pushed == Pushed::New {
             self.position = self.position.max(position);
+            self.len += 1;
         }
         pushed
     }
 
-    /// At most `max` tasks that are visible at `now`, held until `until`.
+    /// At most `max` tasks that are visible at `now`, held until `until`; none of them twice, even if
+    /// that has passed.
     pub fn lease(
         &mut self,
         lane: &Lane,
@@ -107,9 +122,11 @@ impl<P: Clone> Book<P> {
         until: Timestamp,
         now: Timestamp,
     ) -> Vec<Lent<P>> {
+        self.latest = self.latest.max(now);
         let Some(book) = self.lanes.get_mut(lane) else {
             return Vec::new();
         };
+        book.reclaim(now);
         let mut lent = Vec::new();
         while lent.len() < max {
             let Some((position, entry)) = book.lease(self.fence + 1, until, now) else {
@@ -163,17 +180,13 @@ impl<P: Clone> Book<P> {
     pub fn conclude(&mut self, lane: &Lane, position: u64, verdict: Verdict) -> Option<P> {
         let book = self.lanes.get_mut(lane)?;
         match verdict {
-            Verdict::Done => {
-                let removed = book.remove(position);
-                self.forget_if_empty(lane);
-                removed.map(|entry| entry.payload)
-            }
+            Verdict::Done => self.remove(lane, position).map(|entry| entry.payload),
             Verdict::Retry { at, note } => {
-                book.release(position, at, note);
+                book.release(position, at.max(self.latest), boxed(note));
                 None
             }
             Verdict::Bury { reason, note } => {
-                book.bury(position, reason, note);
+                book.bury(position, reason, boxed(note));
                 None
             }
         }
@@ -191,9 +204,7 @@ impl<P: Clone> Book<P> {
         if book.is_leased(position) {
             return (Cancelled::Held, None);
         }
-        let removed = book.remove(position);
-        self.forget_if_empty(lane);
-        (Cancelled::Removed, removed.map(|entry| entry.payload))
+        (Cancelled::Removed, self.remove(lane, position).map(|entry| entry.payload))
     }
 
     /// Whether a task of the lane can be leased.
@@ -242,7 +253,8 @@ impl<P: Clone> Book<P> {
 
     /// Lets a dead letter wait again.
     pub fn revive(&mut self, lane: &Lane, position: u64, at: Timestamp, note: Bytes) -> bool {
-        self.lanes.get_mut(lane).is_some_and(|book| book.revive(position, at, note))
+        let at = at.max(self.latest);
+        self.lanes.get_mut(lane).is_some_and(|book| book.revive(position, at, boxed(note)))
     }
 
     /// Positions of all waiting tasks or dead letters at `now`.
@@ -266,9 +278,13 @@ impl<P: Clone> Book<P> {
 
     /// Removes the task at a position.
     pub fn remove(&mut self, lane: &Lane, position: u64) -> Option<Entry<P>> {
-        let removed = self.lanes.get_mut(lane)?.remove(position);
-        self.forget_if_empty(lane);
-        removed
+        let book = self.lanes.get_mut(lane)?;
+        let removed = book.remove(position)?;
+        self.len -= 1;
+        if book.len() == 0 {
+            self.lanes.remove(lane);
+        }
+        Some(removed)
     }
 
     /// Changes where a task's payload is.
@@ -277,12 +293,11 @@ impl<P: Clone> Book<P> {
             book.relocate(position, payload);
         }
     }
+}
 
-    fn forget_if_empty(&mut self, lane: &Lane) {
-        if self.lanes.get(lane).is_some_and(|book| book.len() == 0) {
-            self.lanes.remove(lane);
-        }
-    }
+/// What is kept of a note: no more than its bytes.
+fn boxed(note: Bytes) -> Box<[u8]> {
+    Vec::from(note).into_boxed_slice()
 }
 
 /// The error of a token that holds nothing.
