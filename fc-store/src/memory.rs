@@ -10,10 +10,11 @@ use bytes::Bytes;
 use fc_core::port::store::{
     Change, ChangeStream, Durability, Record, Revision, StoreCapabilities, When,
 };
-use fc_core::{Error, ErrorKind, Result, Store};
+use fc_core::{Result, Store};
 use parking_lot::Mutex;
 
-use crate::watch::{Watch, Watchers};
+use crate::contract::{check, within};
+use crate::watch::{Watch, Watched, Watchers};
 
 /// Records in this process's memory: gone with it, and shared by clones.
 ///
@@ -38,9 +39,15 @@ pub struct MemoryStore {
 }
 
 #[derive(Default)]
-pub(crate) struct State {
+struct State {
     records: BTreeMap<String, (Revision, Bytes)>,
-    pub(crate) watchers: Watchers,
+    watchers: Watchers,
+}
+
+impl Watched for Mutex<State> {
+    fn with<T>(&self, work: impl FnOnce(&mut Watchers) -> T) -> T {
+        work(&mut self.lock().watchers)
+    }
 }
 
 impl MemoryStore {
@@ -98,7 +105,7 @@ impl MemoryStore {
             let next = Revision(state.watchers.last().0 + 1);
             let (change, output) = write(&mut state, next);
             let wakers = change.map(|change| {
-                state.watchers.tell(change, self.capabilities.watch_lag_max as usize)
+                state.watchers.tell(change, self.capabilities.watch_lag_max as usize, u64::MAX)
             });
             (wakers, output)
         };
@@ -151,8 +158,12 @@ impl Store for MemoryStore {
     }
 
     async fn watch(&self, prefix: &str, since: Option<Revision>) -> Result<ChangeStream> {
-        let id = self.state.lock().watchers.add(prefix, since)?;
-        Ok(Box::pin(Watch { state: self.state.clone(), id }))
+        let id = {
+            let mut state = self.state.lock();
+            let last = state.watchers.last();
+            state.watchers.add(prefix, since, last)?
+        };
+        Ok(Box::pin(Watch { watched: self.state.clone(), id }))
     }
 }
 
@@ -174,24 +185,4 @@ impl fmt::Debug for MemoryStore {
 
 fn record(key: &str, (revision, value): &(Revision, Bytes)) -> Record {
     Record { key: key.to_owned(), value: value.clone(), revision: *revision }
-}
-
-fn check(key: &str, when: When, is: Option<Revision>) -> Result<()> {
-    let what = match (when, is) {
-        (When::Always, _) | (When::Absent, None) => return Ok(()),
-        (When::Unchanged(expected), Some(is)) if expected == is => return Ok(()),
-        (When::Absent, Some(is)) => format!("'{key}' exists at revision {}", is.0),
-        (When::Unchanged(expected), Some(is)) => {
-            format!("'{key}' is at revision {}, not {}", is.0, expected.0)
-        }
-        (When::Unchanged(expected), None) => {
-            format!("'{key}' does not exist, revision {} was expected", expected.0)
-        }
-    };
-    Err(Error::new(ErrorKind::Conflict, what))
-}
-
-fn within(field: &str, limit: u64, bytes: usize) -> Result<()> {
-    let bytes = bytes as u64;
-    if bytes <= limit { Ok(()) } else { Err(Error::over_limit(field, "bytes", limit, bytes)) }
 }

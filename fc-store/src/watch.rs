@@ -8,15 +8,14 @@ use std::task::{Context, Poll, Waker};
 use fc_core::port::store::{Change, Revision};
 use fc_core::{Error, ErrorKind, Result};
 use futures_core::Stream;
-use parking_lot::Mutex;
-
-use crate::memory::State;
 
 /// The last changes, and those who follow them.
 #[derive(Default)]
 pub(crate) struct Watchers {
     /// The newest last. Every write has the next revision, so the front's is known from the last.
     changes: VecDeque<Change>,
+    /// What the keys and values of the changes come to.
+    bytes: u64,
     /// The last write's revision; 0 before the first.
     last: u64,
     watchers: HashMap<u64, Watcher>,
@@ -32,6 +31,12 @@ struct Watcher {
 }
 
 impl Watchers {
+    /// Behind a write of an earlier process: what it changed is not known any more.
+    #[cfg(feature = "redb")]
+    pub(crate) fn behind(last: Revision) -> Self {
+        Self { last: last.0, ..Self::default() }
+    }
+
     pub(crate) fn last(&self) -> Revision {
         Revision(self.last)
     }
@@ -41,9 +46,17 @@ impl Watchers {
         self.watchers.len()
     }
 
-    pub(crate) fn add(&mut self, prefix: &str, since: Option<Revision>) -> Result<u64> {
-        let seen = since.map_or(self.last, |since| since.0);
-        if seen > self.last {
+    /// `written` is the last revision that a reader may have seen: a store may show a write before
+    /// it tells of it.
+    pub(crate) fn add(
+        &mut self,
+        prefix: &str,
+        since: Option<Revision>,
+        written: Revision,
+    ) -> Result<u64> {
+        let written = written.0.max(self.last);
+        let seen = since.map_or(written, |since| since.0);
+        if seen > written {
             return Err(forgotten(seen));
         }
         self.index_behind(seen)?;
@@ -53,22 +66,25 @@ impl Watchers {
         Ok(id)
     }
 
-    /// Keeps a change, at most `max` of them, and gives those who wait for it.
-    pub(crate) fn tell(&mut self, change: Change, max: usize) -> Vec<Waker> {
+    /// Keeps a change, at most `max` of them and (but for the last) `bytes_max`, and gives those who
+    /// wait for it.
+    pub(crate) fn tell(&mut self, change: Change, max: usize, bytes_max: u64) -> Vec<Waker> {
         self.last += 1;
         let mut woken = Vec::new();
         for watcher in self.watchers.values_mut().filter(|watcher| watcher.waker.is_some()) {
             if key_of(&change).starts_with(&*watcher.prefix) {
                 // Whoever waits has seen everything, or was not meant, until this change.
-                watcher.seen = self.last - 1;
+                watcher.seen = watcher.seen.max(self.last - 1);
                 woken.extend(watcher.waker.take());
             } else {
-                watcher.seen = self.last;
+                watcher.seen = watcher.seen.max(self.last);
             }
         }
+        self.bytes += bytes_of(&change);
         self.changes.push_back(change);
-        while self.changes.len() > max {
-            self.changes.pop_front();
+        while self.changes.len() > max || (self.bytes > bytes_max && self.changes.len() > 1) {
+            let gone = self.changes.pop_front();
+            self.bytes -= gone.as_ref().map_or(0, bytes_of);
         }
         woken
     }
@@ -77,8 +93,8 @@ impl Watchers {
     fn index_behind(&self, seen: u64) -> Result<usize> {
         let forgotten_until = self.last - self.changes.len() as u64;
         let index = seen.checked_sub(forgotten_until).ok_or_else(|| forgotten(seen))?;
-        // At most `changes.len()`, which is a usize.
-        Ok(index as usize)
+        // Behind the last, if it has seen a write that was not told of yet.
+        Ok(usize::try_from(index).unwrap_or(usize::MAX).min(self.changes.len()))
     }
 
     /// The next change, and a waker that is no longer needed: its drop may run foreign code, which
@@ -102,7 +118,7 @@ impl Watchers {
         let found = behind.find(|change| key_of(change).starts_with(&*watcher.prefix)).cloned();
         let mut unneeded = None;
         if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.seen = found.as_ref().map_or(self.last, revision_of);
+            watcher.seen = found.as_ref().map_or(self.last.max(watcher.seen), revision_of);
             let waits = found.is_none().then(|| waker.clone());
             unneeded = std::mem::replace(&mut watcher.waker, waits);
         }
@@ -122,6 +138,14 @@ fn key_of(change: &Change) -> &str {
     }
 }
 
+fn bytes_of(change: &Change) -> u64 {
+    let value = match change {
+        Change::Put(record) => record.value.len(),
+        Change::Deleted { .. } => 0,
+    };
+    (key_of(change).len() + value) as u64
+}
+
 fn revision_of(change: &Change) -> u64 {
     match change {
         Change::Put(record) => record.revision.0,
@@ -129,25 +153,30 @@ fn revision_of(change: &Change) -> u64 {
     }
 }
 
+/// Where watchers are kept, under a lock.
+pub(crate) trait Watched: Send + Sync + 'static {
+    fn with<T>(&self, work: impl FnOnce(&mut Watchers) -> T) -> T;
+}
+
 /// One who follows the changes. It keeps nothing but its place.
-pub(crate) struct Watch {
-    pub(crate) state: Arc<Mutex<State>>,
+pub(crate) struct Watch<W: Watched> {
+    pub(crate) watched: Arc<W>,
     pub(crate) id: u64,
 }
 
-impl Stream for Watch {
+impl<W: Watched> Stream for Watch<W> {
     type Item = Result<Change>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (polled, unneeded) = self.state.lock().watchers.poll_next(self.id, cx.waker());
+        let (polled, unneeded) = self.watched.with(|all| all.poll_next(self.id, cx.waker()));
         drop(unneeded);
         polled
     }
 }
 
-impl Drop for Watch {
+impl<W: Watched> Drop for Watch<W> {
     fn drop(&mut self) {
-        let forgotten = self.state.lock().watchers.watchers.remove(&self.id);
+        let forgotten = self.watched.with(|all| all.watchers.remove(&self.id));
         // A waker's drop may run foreign code, so not under the lock.
         drop(forgotten);
     }
@@ -220,5 +249,41 @@ mod tests {
             assert_eq!(store.watching(), 1);
         }
         assert_eq!(store.watching(), 0);
+    }
+
+    fn change(revision: u64, bytes: usize) -> Change {
+        let value = vec![0; bytes].into();
+        Change::Put(fc_core::port::store::Record {
+            key: "k".into(),
+            value,
+            revision: Revision(revision),
+        })
+    }
+
+    #[test]
+    fn changes_are_kept_within_their_bytes_and_the_last_in_any_case() {
+        let mut watchers = Watchers::default();
+        for revision in 1..=5 {
+            watchers.tell(change(revision, 9), 100, 30);
+        }
+        assert_eq!((watchers.changes.len(), watchers.bytes), (3, 30));
+        watchers.tell(change(6, 99), 100, 30);
+        assert_eq!((watchers.changes.len(), watchers.bytes), (1, 100));
+    }
+
+    /// A store may show a write to a reader a moment before it tells the watchers.
+    #[test]
+    fn who_has_seen_a_write_before_it_is_told_is_not_told_of_it() {
+        let mut watchers = Watchers::default();
+        watchers.tell(change(1, 1), 10, 1000);
+        let id = watchers.add("", Some(Revision(2)), Revision(3)).unwrap();
+        assert!(watchers.add("", Some(Revision(4)), Revision(3)).is_err());
+        assert!(watchers.poll_next(id, Waker::noop()).0.is_pending());
+        watchers.tell(change(2, 1), 10, 1000);
+        assert!(watchers.poll_next(id, Waker::noop()).0.is_pending());
+        watchers.tell(change(3, 1), 10, 1000);
+        let (polled, _) = watchers.poll_next(id, Waker::noop());
+        let Poll::Ready(Some(Ok(told))) = polled else { panic!("{polled:?}") };
+        assert_eq!(revision_of(&told), 3);
     }
 }
