@@ -22,7 +22,9 @@ pub struct NatsQueueConfig {
     /// sync_interval: always }`, which needs server 2.10. It cannot be asked of a server, so whoever
     /// runs it says so here; by default it is not so.
     pub synced: bool,
-    /// Bytes of the log above which pushes are refused with `ResourceExhausted`; by default 8 GiB.
+    /// Bytes of the log above which pushes are refused with `ResourceExhausted`; by default 2 GiB. The
+    /// server sets that aside as it makes the stream, and a quarter more (at least 64 MiB) for what
+    /// must be written nevertheless.
     pub log_bytes_max: u64,
     /// Largest payload, bytes; by default 256 KiB. It must leave 68 KiB of what the server takes as a
     /// message (`max_payload`, 1 MiB by default).
@@ -42,7 +44,7 @@ impl NatsQueueConfig {
             stream: "fc_queue".into(),
             replicas: 1,
             synced: false,
-            log_bytes_max: 8 << 30,
+            log_bytes_max: 2 << 30,
             payload_bytes_max: 256 * 1024,
             cache_bytes_max: 64 << 20,
             answer_within: Duration::from_secs(10),

@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::{Client, ConnectOptions, Event};
 use fc_core::port::queue::QueueCapabilities;
@@ -54,7 +55,7 @@ pub(super) async fn connect(config: &NatsQueueConfig, clock: Arc<dyn Clock>) -> 
     let context = ContextBuilder::new().timeout(ACKNOWLEDGED_WITHIN).build(client.clone());
     let wanted = stream_config(config);
     let stream = context.get_or_create_stream(wanted.clone()).await;
-    let stream = stream.map_err(|error| failed("the stream", &error))?;
+    let stream = stream.map_err(|error| unmade(&error, &wanted))?;
     check_stream(&stream, &wanted)?;
     let durability = durability(&stream, config);
     let room = Room {
@@ -196,6 +197,17 @@ fn durability(stream: &Stream, config: &NatsQueueConfig) -> Durability {
          lost if it loses power; it survives a crash of the server's process"
     );
     Durability::ProcessMemory
+}
+
+fn unmade(error: &CreateStreamError, wanted: &Config) -> Error {
+    let is_full = matches!(error.kind(), CreateStreamErrorKind::JetStream(answer)
+        if answer.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED);
+    if is_full {
+        let bytes = wanted.max_bytes;
+        let what = format!("log_bytes_max: the server cannot set {bytes} bytes aside: {error}");
+        return Error::new(ErrorKind::ResourceExhausted, format!("NATS: {what}"));
+    }
+    failed("the stream", error)
 }
 
 fn failed(what: &str, error: &impl std::fmt::Display) -> Error {

@@ -212,9 +212,10 @@ pub(super) fn position_of(sequence: u64, place: usize) -> u64 {
 
 fn wakes(fact: &Fact) -> bool {
     match fact {
-        Fact::Pushed { .. } | Fact::Revived { .. } => true,
+        // A lease may be made to end earlier.
+        Fact::Pushed { .. } | Fact::Revived { .. } | Fact::Extended { .. } => true,
         Fact::Ended { verdict, .. } => matches!(verdict, Verdict::Retry { .. }),
         Fact::Carried(task) => task.standing.place == Place::Waiting,
-        Fact::Leased { .. } | Fact::Extended { .. } => false,
+        Fact::Leased { .. } => false,
     }
 }

@@ -9,7 +9,7 @@ use fc_core::port::queue::{
 };
 use fc_core::{Error, ErrorKind, Result, Timestamp};
 
-use crate::core::book::{Entry, Standing};
+use crate::core::book::{Entry, Standing, Visible};
 
 use super::fact::{Carried, Fact, begin};
 use super::ledger::{FACTS_MAX, Ledger, Spot};
@@ -22,6 +22,7 @@ pub(super) enum Op {
     Extend(LeaseToken, Duration),
     Settle(LeaseToken, Settlement),
     Cancel(Lane, String),
+    Visible(Lane),
     Depth(Lane),
     Lanes(Option<Lane>, usize),
     List(Lane, Place, Option<u64>, usize),
@@ -53,6 +54,7 @@ pub(super) enum Answer {
     Leased(Vec<Taken>),
     Done,
     Cancelled(Cancelled),
+    Visible(bool),
     Depth(LaneDepth),
     Lanes(Vec<Lane>),
     List(Vec<(u64, Entry<Spot>)>),
@@ -139,6 +141,10 @@ impl Plan {
             Op::Extend(lease, span) => self.extend(ledger, lease, after(*span)),
             Op::Settle(lease, settlement) => self.settle(ledger, lease, settlement),
             Op::Cancel(lane, id) => self.cancel(ledger, lane, id).map(Answer::Cancelled),
+            Op::Visible(lane) => {
+                let visible = ledger.book.visible(lane.as_str(), self.now);
+                Ok(Answer::Visible(visible == Visible::Now))
+            }
             Op::Depth(lane) => Ok(Answer::Depth(ledger.book.depth(lane.as_str(), self.now))),
             Op::Lanes(after, max) => {
                 Ok(Answer::Lanes(ledger.book.lanes(after.as_ref().map(Lane::as_str), *max)))

@@ -30,6 +30,9 @@ const ASKED_MAX: usize = 1024;
 /// Tasks that one call leases: they fit into a message, however long the lane's name.
 const LEASED_MAX: usize = 200;
 
+/// What a look at the server may take beyond a deadline.
+const LOOKED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Tasks on NATS JetStream, shared by all processes that name the same stream.
 ///
 /// See the [module](super) for how it works, what it asks of the server and what of the machines'
@@ -149,6 +152,7 @@ impl Queue for NatsQueue {
     async fn wait(&self, cx: Context, lane: &Lane) -> Result<bool> {
         let waiter = self.shared.waiters.join(lane);
         let clock = self.shared.clock.clock();
+        let mut is_fresh = false;
         loop {
             let mut woken = std::pin::pin!(waiter.woken.notified());
             // Before it is looked, so that nothing is missed in between.
@@ -156,7 +160,17 @@ impl Queue for NatsQueue {
             let now = self.now();
             let visible = self.shared.ledger.lock().book.visible(lane.as_str(), now);
             let next = match visible {
-                Visible::Now => return Ok(true),
+                // What was just read of it is as true as anything.
+                Visible::Now if is_fresh => return Ok(true),
+                Visible::Now => {
+                    let soon = clock.now() + LOOKED_WITHIN;
+                    let op = Op::Visible(lane.clone());
+                    match self.ask(cx.deadline.soft.max(soon), op).await?.0 {
+                        Answer::Visible(true) => return Ok(true),
+                        // It is read now.
+                        _ => continue,
+                    }
+                }
                 Visible::At(at) => self.shared.clock.instant(at),
                 Visible::Never => Instant::MAX,
             };
@@ -164,7 +178,7 @@ impl Queue for NatsQueue {
                 return Ok(false);
             }
             // Whichever comes first, it is looked again.
-            let _ = clock.with_deadline(next.min(cx.deadline.soft), woken).await;
+            is_fresh = clock.with_deadline(next.min(cx.deadline.soft), woken).await.is_ok();
         }
     }
 

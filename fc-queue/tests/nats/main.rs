@@ -1,11 +1,14 @@
 //! The queue on NATS JetStream, with a server of its own for each test.
 #![allow(clippy::disallowed_methods, reason = "it waits for a real server")]
+// Helpers of tests may unwrap as tests do.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fc_core::port::queue::{
     Cancelled, FollowUp, Lane, Leased, NewTask, Place, Pushed, Settlement, Verdict,
 };
@@ -14,7 +17,6 @@ use fc_core::{Clock, Context, Deadline, ErrorKind, Queue, RequestId, SystemClock
 use fc_queue::driver::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings};
 
-const SECOND: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
 const CX: Context = Context::new(RequestId::NIL);
 
@@ -204,6 +206,4 @@ async fn a_server_that_is_away_and_comes_back() {
     let listed = queue.list(&lane, Place::Waiting, None, 9).await.unwrap();
     let ids: HashSet<&str> = listed.iter().map(|task| &*task.id).collect();
     assert!(ids.contains("a") && ids.contains("c"), "{ids:?}");
-    let _ = SECOND;
-    let _ = Bytes::new();
 }
