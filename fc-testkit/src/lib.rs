@@ -8,7 +8,7 @@ pub mod broken;
 mod clock;
 pub mod conformance;
 pub mod scripted;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "nats", feature = "postgres"))]
 pub mod server;
 
 pub use clock::SimClock;

@@ -4,6 +4,8 @@ mod anchored;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 

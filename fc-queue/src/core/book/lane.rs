@@ -1,5 +1,7 @@
 //! The tasks of one lane.
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
@@ -7,6 +9,8 @@ use std::ops::Bound;
 use fc_core::Timestamp;
 use fc_core::port::queue::{LaneDepth, NewTask, Place, Pushed};
 use hashbrown::HashTable;
+
+pub use facts::Standing;
 
 /// A task as its lane keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,5 +1,6 @@
 //! Which tasks there are, and who holds them: the index of every driver that keeps one in memory.
 
+mod facts;
 mod lane;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use fc_core::port::queue::{
 use fc_core::{Error, ErrorKind, Result, Timestamp};
 
 use lane::LaneBook;
-pub use lane::{Apart, Entry, Visible};
+pub use lane::{Apart, Entry, Standing, Visible};
 
 /// All lanes of a queue. `P` is where a task's payload is: the bytes, or their place in a file.
 ///
