@@ -271,8 +271,10 @@ async fn inv_5_nothing_asynchronous_goes_with_sync() {
     let head = &heads("echo", "X_Fc_Invocation_Type: Async")[0];
     assert_eq!(server.ask(head, b"x").await.status, 200);
     // What is no invocation cannot be queued.
-    let head = format!("GET /2023-03-30/async-invoke-configs HTTP/1.1\r\nHost: x\r\n{ASYNC}");
-    server.ask(&head, b"").await.assert_refused(400, "InvalidArgument");
+    for path in ["/2023-03-30/async-invoke-configs", "/healthz"] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{ASYNC}");
+        server.ask(&head, b"").await.assert_refused(400, "InvalidArgument");
+    }
     assert!(enqueuer.kept().is_empty());
 }
 

@@ -22,7 +22,7 @@ const DELAY_S_MAX: u64 = 3600;
 pub(super) struct Control {
     pub(super) log: LogType,
     /// Whether the invocation is to be queued.
-    pub(super) queued: Option<Queued>,
+    pub(super) queued: Option<Box<Queued>>,
 }
 
 /// An invocation to be queued.
@@ -89,7 +89,7 @@ impl Control {
                 ));
             }
         }
-        let queued = if is_async { Some(Queued::read(headers)?) } else { None };
+        let queued = if is_async { Some(Box::new(Queued::read(headers)?)) } else { None };
         let log = match single(headers, &LOG_TYPE)? {
             None | Some(b"None") => LogType::None,
             // Taken, and without effect: a log comes with Sync only (`alibaba-fc.md` 2.2).
@@ -101,7 +101,7 @@ impl Control {
     }
 
     /// Refuses to queue what is no invocation.
-    pub(super) fn check_managing(&self) -> Result<()> {
+    pub(super) fn check_no_invocation(&self) -> Result<()> {
         match self.queued {
             None => Ok(()),
             Some(_) => Err(Error::invalid(
@@ -113,6 +113,7 @@ impl Control {
 }
 
 impl Queued {
+    #[cold]
     fn read(headers: &HeaderMap) -> Result<Self> {
         let task_id = named(headers, &ASYNC_TASK_ID)?;
         let stateful = named(headers, &STATEFUL_INVOCATION_ID)?;

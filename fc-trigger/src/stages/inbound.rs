@@ -27,6 +27,8 @@ const PRIMED_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) struct Inbound {
     body: Body,
     fault: Fault,
+    /// It is to be queued, and so awaited whatever its length.
+    is_queued: bool,
 }
 
 impl Inbound {
@@ -36,7 +38,7 @@ impl Inbound {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         if body.is_end_stream() {
-            return Self { body: Body::EMPTY, fault: Fault(None) };
+            return Self { body: Body::EMPTY, fault: Fault(None), is_queued: false };
         }
         let config = &link.shared.config;
         let cell = Arc::new(FaultCell {
@@ -50,14 +52,7 @@ impl Inbound {
             stall: clock.map(|clock| Stall { clock, timeout: config.stall_timeout, sleep: None }),
             fault: cell.clone(),
         });
-        Self { body, fault: Fault(Some(cell)) }
-    }
-
-    /// Another limit than the one on synchronous requests, for a body of which nothing was read yet.
-    pub(super) fn limit_to(&self, limit: u64) {
-        if let Some(cell) = &self.fault.0 {
-            cell.limit.store(limit, Ordering::Relaxed);
-        }
+        Self { body, fault: Fault(Some(cell)), is_queued: false }
     }
 
     /// INV-6: a length that is declared too large is refused before the invocation.
@@ -68,22 +63,32 @@ impl Inbound {
         }
     }
 
+    /// The body is to be queued: it has a limit of its own, and is awaited whole, so that nothing is
+    /// kept of one that does not come to its end.
+    #[cold]
+    pub(super) fn queue_within(&mut self, limit: u64) -> Result<()> {
+        self.check_declared(limit)?;
+        if let Some(cell) = &self.fault.0 {
+            cell.limit.store(limit, Ordering::Relaxed);
+        }
+        self.is_queued = true;
+        Ok(())
+    }
+
     /// Whether the body is to be awaited.
     pub(super) fn wants_priming(&self) -> bool {
         let is_small = |length| length <= PRIMED_BYTES_MAX;
-        !self.body.is_in_memory() && self.body.known_length().is_some_and(is_small)
+        !self.body.is_in_memory()
+            && (self.is_queued || self.body.known_length().is_some_and(is_small))
     }
 
     /// Awaits the whole body, which lies in memory then.
     pub(super) async fn prime(&mut self) -> Result<()> {
-        self.body = self.read(PRIMED_BYTES_MAX).await?.into();
+        // One that is queued has its limit already, which it would fail at.
+        let bytes_max = if self.is_queued { u64::MAX } else { PRIMED_BYTES_MAX };
+        self.body = std::mem::take(&mut self.body).read(bytes_max).await?.into();
+        self.fault = Fault(None);
         Ok(())
-    }
-
-    /// The whole body, at most `limit` bytes; none is left.
-    pub(super) async fn read(&mut self, limit: u64) -> Result<Bytes> {
-        let (body, _) = self.take();
-        body.read(limit).await
     }
 
     /// The body for the function, and what watches it; none is left.

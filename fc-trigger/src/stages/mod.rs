@@ -117,29 +117,37 @@ impl Exchange {
         if plan.has_platform {
             control::strip(&mut self.head.headers);
         }
-        if plan.control.queued.is_some() {
-            return Box::pin(self.enqueue(cx, plan)).await;
-        }
+        let Control { log, queued } = plan.control;
+        let port = match (&queued, &ports.enqueue) {
+            (None, _) => &ports.invoke,
+            (Some(_), Some(enqueue)) => enqueue,
+            (Some(_), None) => return Err(Error::internal("nobody queues").into()),
+        };
         if self.inbound.wants_priming() {
             // Boxed: most requests have no body.
             Box::pin(self.inbound.prime()).await?;
         }
-        let log = plan.control.log;
         let (body, fault) = self.inbound.take();
         let invocation = Invocation {
             target: Target::Resolved { version: plan.version, qualifier: plan.qualifier },
             kind: self.surface.kind(),
             client_ip: client_ip(&self.call, &self.head),
             log,
-            asynchronous: None,
+            asynchronous: queued.as_ref().map(|queued| queued.asynchronous.clone()),
             request: request(&mut self.head, self.surface, body),
         };
-        let invoked = fault.guard(ports.invoke.invoke(cx, invocation));
+        let invoked = fault.guard(port.invoke(cx, invocation));
         match invoked.await? {
-            Ok(reply) => {
-                let asked = Asked { id: self.id, surface: self.surface, log };
-                answer::of(asked, reply, &self.call.link().shared.config)
-            }
+            Ok(reply) => match queued {
+                None => {
+                    let asked = Asked { id: self.id, surface: self.surface, log };
+                    answer::of(asked, reply, &self.call.link().shared.config)
+                }
+                Some(queued) => {
+                    let dialect = self.call.link().shared.config.limits.dialect;
+                    queued::accepted(self.id, &reply, &queued, dialect)
+                }
+            },
             Err(error) => Err(error.into()),
         }
     }
@@ -171,14 +179,17 @@ impl Exchange {
         let control = Control::read(&self.head.headers, &survey, queueing)?;
         let (has_platform, strips) = (survey.has_platform, survey.strips());
         let (version, qualifier) = match route::of(&self.head, label)? {
-            Route::Health => return Ok(None),
+            Route::Health => {
+                control.check_no_invocation()?;
+                return Ok(None);
+            }
             Route::Manage(call) => {
                 let Some(tasks) = &shared.ports.tasks else {
                     return Err(
                         route::not_supported(&self.head.method, self.head.uri.path()).into()
                     );
                 };
-                control.check_managing()?;
+                control.check_no_invocation()?;
                 let order = Order::new(tasks, call, self.head.uri.query())?;
                 survey::strip(&mut self.head, strips)?;
                 self.order = Some(Box::new(order));
@@ -192,11 +203,10 @@ impl Exchange {
             }
         };
         self.access.function(&version);
-        let body_bytes_max = match control.queued {
-            None => limits.request_body_bytes_max,
-            Some(_) => limits.async_request_body_bytes_max,
-        };
-        self.inbound.check_declared(body_bytes_max)?;
+        match control.queued {
+            None => self.inbound.check_declared(limits.request_body_bytes_max)?,
+            Some(_) => self.inbound.queue_within(limits.async_request_body_bytes_max)?,
+        }
         survey::strip(&mut self.head, strips)?;
         Ok(Some(Plan { version, qualifier, control, has_platform }))
     }
