@@ -118,7 +118,8 @@ const fn error_type(outcome: Outcome) -> &'static str {
     }
 }
 
-fn later(at: Timestamp, by: Duration) -> Timestamp {
+/// Whole milliseconds of `by` after `at`.
+pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
     let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_unix_millis(at.as_unix_millis().saturating_add(by_ms))
 }

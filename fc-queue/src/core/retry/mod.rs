@@ -36,6 +36,7 @@
 
 mod budget;
 mod decide;
+mod delivery;
 mod outcome;
 mod policy;
 mod presets;
@@ -44,6 +45,7 @@ mod schedule;
 
 pub use budget::{Bucket, Budget};
 pub use decide::{Decision, Next};
+pub use delivery::DeliveryPolicy;
 pub use outcome::{Class, Outcome};
 pub use policy::{Conditions, RetryPolicy};
 pub use progress::Progress;

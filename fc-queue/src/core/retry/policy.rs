@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fc_core::{AsyncConfig, Error, Result, Timestamp};
 
+use super::decide::later;
 use super::schedule::{GAP_MAX, millis_up, within};
 use super::{Budget, Progress, Schedule};
 
@@ -140,9 +141,7 @@ impl RetryPolicy {
 
     /// The last moment at which an attempt may begin.
     pub fn deadline(&self, progress: &Progress) -> Timestamp {
-        let age_ms = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX);
-        let accepted = progress.accepted().as_unix_millis();
-        Timestamp::from_unix_millis(accepted.saturating_add(age_ms))
+        later(progress.accepted(), self.age)
     }
 
     /// Whether an attempt must not begin at `now` (I7): to be asked before each.
