@@ -36,6 +36,31 @@ struct Lease {
     until: Option<Timestamp>,
 }
 
+impl<P> Entry<P> {
+    /// The last lease that was not settled; 0: none.
+    fn fence(&self) -> u64 {
+        self.lease.as_deref().map_or(0, |lease| lease.fence)
+    }
+
+    /// Until when that lease holds the task; `None`: nobody does.
+    fn held_until(&self) -> Option<Timestamp> {
+        self.lease.as_deref().and_then(|lease| lease.until)
+    }
+
+    fn set_lease(&mut self, fence: u64, until: Option<Timestamp>) {
+        let is_one = fence != 0 || until.is_some();
+        self.lease = is_one.then(|| Box::new(Lease { fence, until }));
+    }
+
+    /// The same lease, which holds the task until then.
+    fn set_held_until(&mut self, until: Option<Timestamp>) {
+        match self.lease.as_deref_mut() {
+            Some(lease) => lease.until = until,
+            None => self.set_lease(0, until),
+        }
+    }
+}
+
 /// When a lane's next task can be leased.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Visible {
@@ -95,8 +120,7 @@ impl<P: Clone> LaneBook<P> {
     }
 
     pub(super) fn is_leased(&self, position: u64) -> bool {
-        let lease = self.entry(position).and_then(|entry| entry.lease.as_deref());
-        lease.is_some_and(|lease| lease.until.is_some())
+        self.entry(position).is_some_and(|entry| entry.held_until().is_some())
     }
 
     pub(super) fn is_buried(&self, position: u64) -> bool {
@@ -157,21 +181,19 @@ impl<P: Clone> LaneBook<P> {
         let entry = self.tasks.get_mut(&position)?;
         entry.leases = entry.leases.saturating_add(1);
         let lent = Entry::clone(entry);
-        entry.lease = Some(Box::new(Lease { fence, until: Some(until) }));
+        entry.set_lease(fence, Some(until));
         Some((position, lent))
     }
 
     /// The task, if its last lease that was not settled is this one.
     pub(super) fn held(&self, position: u64, fence: u64) -> Option<&Entry<P>> {
-        let is_it = |lease: &Lease| lease.fence == fence;
-        self.entry(position).filter(|entry| entry.lease.as_deref().is_some_and(is_it))
+        self.entry(position).filter(|entry| entry.fence() == fence && fence != 0)
     }
 
     pub(super) fn extend(&mut self, position: u64, until: Timestamp) {
         self.unplace(position);
-        let lease = self.tasks.get_mut(&position).and_then(|entry| entry.lease.as_deref_mut());
-        if let Some(lease) = lease {
-            lease.until = Some(until);
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.set_held_until(Some(until));
             self.leased.insert((until, position));
         }
     }
@@ -224,8 +246,11 @@ impl<P: Clone> LaneBook<P> {
     /// Takes a task out of whatever says where it stands.
     fn unplace(&mut self, position: u64) {
         if let Some(entry) = self.tasks.get_mut(&position) {
-            match entry.lease.as_deref_mut().and_then(|lease| lease.until.take()) {
-                Some(until) => _ = self.leased.remove(&(until, position)),
+            match entry.held_until() {
+                Some(until) => {
+                    entry.set_held_until(None);
+                    self.leased.remove(&(until, position));
+                }
                 None => {
                     _ = self.due.remove(&(entry.visible_at, position));
                     self.waiting.remove(&position);
@@ -243,9 +268,7 @@ impl<P: Clone> LaneBook<P> {
         {
             self.leased.pop_first();
             if let Some(entry) = self.tasks.get_mut(&position) {
-                if let Some(lease) = &mut entry.lease {
-                    lease.until = None;
-                }
+                entry.set_held_until(None);
                 self.due.insert((entry.visible_at, position));
                 self.waiting.insert(position);
             }
