@@ -1,8 +1,10 @@
 //! What a task costs, by this process's resident memory: run it alone, with `--ignored --nocapture`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use fc_core::Timestamp;
 use fc_core::port::queue::{Lane, NewTask, Verdict};
+use fc_core::{Clock, SystemClock, Timestamp};
 
 use super::super::Book;
 
@@ -24,10 +26,15 @@ fn bytes_of_a_task() {
     assert_eq!(id(0).len(), 40);
     let (lane, at) = (Lane::new("1234").unwrap(), Timestamp::from_unix_millis);
     let mut book = Book::<(u64, u64)>::new(0, 0);
+    let (clock, mut longest) = (SystemClock::new(), Duration::ZERO);
     let before = resident_bytes();
     for number in 0..TASKS {
-        book.push(&lane, NewTask::new(id(number), Bytes::new()), (number, 7), at(number / 100));
+        let task = NewTask::new(id(number), Bytes::new());
+        let begun = clock.now();
+        book.push(&lane, task, (number, 7), at(number / 100));
+        longest = longest.max(clock.now() - begun);
     }
+    println!("longest push: {longest:?}");
     let per_task = |bytes: u64| (bytes.saturating_sub(before)) as f64 / TASKS as f64;
     println!("waiting: {:.0} bytes a task", per_task(resident_bytes()));
     let held = book.lease(&lane, TASKS as usize, at(90_000_000), at(80_000_000));
