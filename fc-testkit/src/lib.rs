@@ -2,11 +2,13 @@
 //!
 //! [`SimClock`] is time under a test's control; [`ScriptedRuntime`] a runtime that does as it is
 //! told and writes down what was done to it. [`conformance`] has a suite for each port, and
-//! [`broken`] the drivers that the suites must catch.
+//! [`broken`] the drivers that the suites must catch. [`history`] judges what was seen of
+//! asynchronous invocations.
 
 pub mod broken;
 mod clock;
 pub mod conformance;
+pub mod history;
 pub mod scripted;
 
 pub use clock::SimClock;
