@@ -12,7 +12,8 @@ pub(super) struct Timeline<'e> {
     pub(super) tasks: BTreeMap<&'e str, Task<'e>>,
     /// Where crashes begin.
     crashes: Vec<&'e Event>,
-    pub(super) drains: Vec<Drain<'e>>,
+    /// By host, in the order of their beginnings.
+    pub(super) drains: BTreeMap<&'e str, Vec<Drain<'e>>>,
     /// Crashes and injected faults.
     pub(super) faults: Spans,
     /// Drains.
@@ -82,9 +83,13 @@ pub(super) struct Drain<'e> {
     pub(super) end: Option<&'e Event>,
 }
 
-impl Drain<'_> {
+impl<'e> Drain<'e> {
     pub(super) fn over(&self) -> u64 {
         self.end.map_or(u64::MAX, |end| end.at)
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = &'e Event> + use<'e> {
+        [self.begin].into_iter().chain(self.end)
     }
 }
 
@@ -103,9 +108,10 @@ impl<'e> Timeline<'e> {
         }
         let (crashes, faults) = faults(&sorted);
         let drains = drains(&sorted);
-        let draining = drains.iter().map(|drain| (drain.begin.at, drain.over())).collect();
+        let draining =
+            drains.values().flatten().map(|drain| (drain.begin.at, drain.over())).collect();
         let running = tasks.values().flat_map(|task| &task.attempts);
-        let running = running.map(|one| (one.event.at, one.ended().unwrap_or(u64::MAX))).collect();
+        let running = running.map(|one| (one.event.at, over(one, &crashes))).collect();
         Self {
             events: sorted,
             tasks,
@@ -122,6 +128,19 @@ impl<'e> Timeline<'e> {
         let first = self.crashes.partition_point(|event| event.at < from);
         let end = self.crashes.partition_point(|event| event.at <= until);
         &self.crashes[first..end.max(first)]
+    }
+
+    /// The drain of its host that was under way when an attempt began.
+    pub(super) fn drain_at(&self, begin: &Event) -> Option<&Drain<'e>> {
+        let drains = self.drains.get(begin.host.as_str())?;
+        let index = drains.partition_point(|drain| drain.begin.at < begin.at).checked_sub(1)?;
+        Some(&drains[index]).filter(|drain| begin.at < drain.over())
+    }
+
+    /// The first drain of its host behind the beginning of an attempt.
+    pub(super) fn drain_behind(&self, begin: &Event) -> Option<&Drain<'e>> {
+        let drains = self.drains.get(begin.host.as_str())?;
+        drains.get(drains.partition_point(|drain| drain.begin.at < begin.at))
     }
 
     /// What may have made the platform run a task once more, until then: crashes, expired leases,
@@ -256,6 +275,16 @@ impl Attempt<'_> {
     }
 }
 
+/// When an attempt was over: with its end, or with its host's process.
+fn over(attempt: &Attempt<'_>, crashes: &[&Event]) -> u64 {
+    let began = attempt.event;
+    attempt.ended().unwrap_or_else(|| {
+        let behind = crashes.partition_point(|crash| crash.at < began.at);
+        let crash = crashes[behind..].iter().find(|crash| crash.host == began.host);
+        crash.map_or(u64::MAX, |crash| crash.at)
+    })
+}
+
 fn answers<'e>(events: &[&'e Event]) -> HashMap<&'e str, Answer<'e>> {
     let mut answers: HashMap<&str, Answer<'_>> = HashMap::new();
     for event in events {
@@ -303,19 +332,19 @@ fn faults<'e>(events: &[&'e Event]) -> (Vec<&'e Event>, Stretches) {
     (crashes, spans)
 }
 
-fn drains<'e>(events: &[&'e Event]) -> Vec<Drain<'e>> {
-    let mut drains: Vec<Drain<'_>> = Vec::new();
-    let mut open: HashMap<&str, usize> = HashMap::new();
+fn drains<'e>(events: &[&'e Event]) -> BTreeMap<&'e str, Vec<Drain<'e>>> {
+    let mut drains: BTreeMap<&str, Vec<Drain<'_>>> = BTreeMap::new();
     for event in events {
         match &event.what {
             What::DrainBegin { deadline_ms } => {
-                open.insert(&event.host, drains.len());
                 let deadline = event.at.saturating_add(deadline_ms.saturating_mul(MS));
-                drains.push(Drain { begin: event, deadline, end: None });
+                let drain = Drain { begin: event, deadline, end: None };
+                drains.entry(&event.host).or_default().push(drain);
             }
             What::DrainEnd => {
-                if let Some(index) = open.remove(event.host.as_str()) {
-                    drains[index].end = Some(event);
+                let of = drains.get_mut(event.host.as_str());
+                if let Some(last) = of.and_then(|drains| drains.last_mut()) {
+                    last.end.get_or_insert(event);
                 }
             }
             _ => {}

@@ -79,7 +79,7 @@ mod tests {
     fn i5_an_idle_platform_is_not_late() {
         let asked = Script::default().accepted(9, |asked| asked.delay_ms = 1000);
         assert_eq!(asked.clone().begin(2010, 1).breaks(Invariant::I5), 0);
-        let late = asked.clone().begin(2011, 1);
+        let late = asked.begin(2011, 1);
         assert_eq!(late.breaks(Invariant::I5), 1);
         let any = JudgeConfig { late_max: None, ..JudgeConfig::default() };
         assert_eq!(late.breaks_by(Invariant::I5, &any), 0);

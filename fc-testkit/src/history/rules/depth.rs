@@ -24,10 +24,9 @@ pub(super) fn check(timeline: &Timeline<'_>, config: &JudgeConfig) -> Vec<Violat
             }
             way.push(up);
         }
-        let mut depth = known.map_or(0, |known| known + 1);
-        for name in way.iter().rev() {
+        let first = known.map_or(0, |known| known + 1);
+        for (depth, name) in (first..).zip(way.iter().rev()) {
             depths.entry(name).or_insert(depth);
-            depth += 1;
         }
         let depth = depths[name];
         let Some(begin) = task.attempts.first().filter(|_| depth > config.depth_max) else {

@@ -2,7 +2,7 @@
 //! nothing is lost, run twice or cut off.
 
 use super::super::judge::{Invariant, JudgeConfig, Violation, violation};
-use super::super::timeline::{Answer, Drain, MS, Task, Timeline};
+use super::super::timeline::{Answer, Attempt, Drain, MS, Task, Timeline};
 use super::super::{Event, What};
 
 /// What is run twice is I3's.
@@ -10,82 +10,62 @@ pub(super) fn check(timeline: &Timeline<'_>, _: &JudgeConfig) -> Vec<Violation> 
     if timeline.drains.is_empty() {
         return Vec::new();
     }
-    let mut found = Vec::new();
-    for drain in &timeline.drains {
-        found.extend(begun(timeline, drain));
-        found.extend(overrun(timeline, drain));
-        found.extend(cut_off(timeline, drain));
+    let tasks = timeline.tasks.iter();
+    tasks
+        .flat_map(|(name, task)| {
+            let attempts = task.attempts.iter();
+            let ran: Vec<_> = attempts.filter_map(|one| attempt(timeline, name, one)).collect();
+            // An attempt that was cut off says it already.
+            let lost = lost(timeline, name, task).filter(|_| ran.is_empty());
+            ran.into_iter().chain(lost).chain(cut_off(timeline, name, task))
+        })
+        .collect()
+}
+
+/// An attempt that began during a drain, or did not end by its deadline.
+fn attempt(timeline: &Timeline<'_>, name: &str, attempt: &Attempt<'_>) -> Option<Violation> {
+    let begin = attempt.event;
+    if let Some(drain) = timeline.drain_at(begin) {
+        let late = (begin.at - drain.begin.at).div_ceil(MS);
+        let what = format!("task '{name}' began {late} ms after its host was told to drain");
+        return Some(violation(Invariant::I28, what, drain.events().chain([begin])));
     }
-    for (name, task) in &timeline.tasks {
-        if let Some((drain, asked)) = lost_in_drain(timeline, task) {
-            // An attempt that was cut off is told of already.
-            let told =
-                task.attempts.iter().any(|attempt| ran_on(drain, attempt.event, attempt.ended()));
-            if !told {
-                let what = format!("task '{name}' was lost when its host drained");
-                let events = asked.into_iter().chain([drain.begin]).chain(drain.end);
-                found.push(violation(Invariant::I28, what, events));
-            }
-        }
+    let drain = timeline.drain_behind(begin)?;
+    // What had not ended when a crash came was over with it.
+    let dead = !timeline.crashes(begin.at, drain.begin.at).is_empty();
+    let ends = attempt.ended().is_some_and(|ended| ended <= drain.deadline);
+    if dead || ends || is_faulty(timeline, drain) {
+        return None;
     }
-    found
+    let what = format!("task '{name}' ran and did not end by the drain's deadline");
+    let end = attempt.end.map(|(event, _)| event);
+    Some(violation(Invariant::I28, what, drain.events().chain([begin]).chain(end)))
 }
 
 fn is_faulty(timeline: &Timeline<'_>, drain: &Drain<'_>) -> bool {
     timeline.faults.touch(drain.begin.at, drain.over())
 }
 
-/// Whether an attempt ran when the drain began, and not to its end by the deadline.
-fn ran_on(drain: &Drain<'_>, begin: &Event, ended: Option<u64>) -> bool {
-    begin.host == drain.begin.host
-        && begin.at <= drain.begin.at
-        && ended.is_none_or(|ended| ended > drain.deadline)
-}
-
-fn begun(timeline: &Timeline<'_>, drain: &Drain<'_>) -> Option<Violation> {
-    let first = timeline.events.partition_point(|event| event.at <= drain.begin.at);
-    let begun = timeline.events[first..].iter().take_while(|event| event.at < drain.over()).find(
-        |event| event.host == drain.begin.host && matches!(event.what, What::AttemptBegin { .. }),
-    )?;
-    let late = (begun.at - drain.begin.at).div_ceil(MS);
-    let what = format!("an attempt began {late} ms after its host was told to drain");
-    Some(violation(Invariant::I28, what, [drain.begin, begun].into_iter().chain(drain.end)))
-}
-
-fn overrun(timeline: &Timeline<'_>, drain: &Drain<'_>) -> Vec<Violation> {
-    if is_faulty(timeline, drain) {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    for (name, task) in &timeline.tasks {
-        for attempt in &task.attempts {
-            // What had not ended when the last crash came was over with it.
-            let dead = !timeline.crashes(attempt.event.at, drain.begin.at).is_empty();
-            if !dead && ran_on(drain, attempt.event, attempt.ended()) {
-                let what = format!("task '{name}' ran and did not end by the drain's deadline");
-                let end = attempt.end.map(|(event, _)| event);
-                let events = [attempt.event, drain.begin].into_iter().chain(end).chain(drain.end);
-                found.push(violation(Invariant::I28, what, events));
-            }
-        }
-    }
-    found
-}
-
-/// Clients that got no answer while nothing but the drain went on.
-fn cut_off(timeline: &Timeline<'_>, drain: &Drain<'_>) -> Option<Violation> {
-    if is_faulty(timeline, drain) {
-        return None;
-    }
-    let within = drain.begin.at..=drain.over();
-    let (asked, cut) = timeline.tasks.values().flat_map(|task| &task.asked).find_map(|asked| {
+/// A client that got no answer while nothing but the drain went on.
+fn cut_off(timeline: &Timeline<'_>, name: &str, task: &Task<'_>) -> Option<Violation> {
+    task.asked.iter().find_map(|asked| {
         let Answer::Open(Some(event)) = asked.answer else { return None };
-        let cut = matches!(event.what, What::Unknown { .. });
-        (cut && within.contains(&event.at) && !timeline.faults.touch(asked.event.at, event.at))
-            .then_some((asked.event, event))
-    })?;
-    let what = "a client was cut off during a drain".to_owned();
-    Some(violation(Invariant::I28, what, [asked, cut, drain.begin].into_iter().chain(drain.end)))
+        let (from, at) = (asked.event.at, event.at);
+        let cut = matches!(event.what, What::Unknown { .. }) && !timeline.faults.touch(from, at);
+        if !cut || !timeline.draining.touch(at, at.saturating_add(1)) {
+            return None;
+        }
+        let mut drains = timeline.drains.values().flatten();
+        let drain = drains.find(|drain| (drain.begin.at..=drain.over()).contains(&at))?;
+        let what = format!("the client of task '{name}' was cut off by a drain");
+        Some(violation(Invariant::I28, what, drain.events().chain([asked.event, event])))
+    })
+}
+
+fn lost(timeline: &Timeline<'_>, name: &str, task: &Task<'_>) -> Option<Violation> {
+    let (drain, shown) = lost_in_drain(timeline, task)?;
+    let what = format!("task '{name}' was lost when its host drained");
+    Some(violation(Invariant::I28, what, shown.into_iter().chain(drain.events())))
 }
 
 /// The drain in which an acknowledged task without an end was seen last: it ran when the drain began, or
@@ -98,22 +78,18 @@ pub(super) fn lost_in_drain<'t, 'e>(
     if !task.terminals.is_empty() {
         return None;
     }
-    let last = task.attempts.last();
-    timeline.drains.iter().find_map(|drain| {
-        let over = drain.over();
-        let ran = last.filter(|last| {
-            last.event.host == drain.begin.host
-                && last.event.at <= drain.begin.at
-                && last.ended().is_none_or(|ended| ended >= drain.begin.at)
-        });
-        let during = (drain.begin.at..=over).contains(&ack.at);
-        let quiet = task.last <= over && !is_faulty(timeline, drain);
-        (quiet && (ran.is_some() || during)).then(|| {
-            let end = ran.and_then(|ran| ran.end).map(|(event, _)| event);
-            let shown = [asked.event, ack].into_iter();
-            (drain, shown.chain(ran.map(|ran| ran.event)).chain(end).collect())
-        })
-    })
+    let quiet = |drain: &&Drain<'e>| task.last <= drain.over() && !is_faulty(timeline, drain);
+    let shown = vec![asked.event, ack];
+    if let Some(last) = task.attempts.last()
+        && let Some(drain) = timeline.drain_behind(last.event).filter(quiet)
+        && last.ended().is_none_or(|ended| ended >= drain.begin.at)
+    {
+        let ran = [last.event].into_iter().chain(last.end.map(|(event, _)| event));
+        return Some((drain, shown.into_iter().chain(ran).collect()));
+    }
+    let during = |drain: &&Drain<'_>| (drain.begin.at..=drain.over()).contains(&ack.at);
+    let mut drains = timeline.drains.values().flatten();
+    Some((drains.find(|drain| during(drain) && quiet(drain))?, shown))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ mod tests {
     fn i1_nothing_was_promised_without_an_acknowledgement() {
         let asked = Script::default().submitted(0, |_| {});
         assert_eq!(asked.breaks(Invariant::I1), 0);
-        let unknown = asked.clone().at(1, What::Unknown { id: "s".into() });
+        let unknown = asked.at(1, What::Unknown { id: "s".into() });
         assert_eq!(unknown.breaks(Invariant::I1), 0);
         let late = unknown.at(2, What::ack("s"));
         assert_eq!(late.breaks(Invariant::I1), 1);

@@ -21,7 +21,10 @@ pub(super) fn check(timeline: &Timeline<'_>, config: &JudgeConfig) -> Vec<Violat
             } else if let Some(first) = task.attempts.first() {
                 let delay = asked.submission.delay_ms.saturating_mul(MS);
                 let ready = ack.at.saturating_add(delay);
-                if ready <= first.event.at {
+                // A crash starves all alike.
+                let calm = !timeline.faults.touch(ready, first.event.at)
+                    && !timeline.draining.touch(ready, first.event.at);
+                if ready <= first.event.at && calm {
                     function.others.push((ready, first.event, [asked.event, ack]));
                 }
             }
