@@ -5,6 +5,7 @@
 mod model;
 mod plant;
 mod random;
+mod seen;
 
 use std::collections::BTreeSet;
 
