@@ -45,6 +45,7 @@ use std::fmt::{self, Debug};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use fc_core::port::queue::QueueCapabilities;
@@ -156,12 +157,18 @@ impl EmbeddedQueue {
             inbox: Inbox::new(config.pending_bytes_max),
             waiters: Waiters::default(),
             leases,
+            frames: AtomicU64::new(0),
         });
         let reader = Reader::start().map_err(failed)?;
         let writer = Writer::new(shared.clone(), tail, position, config.tasks_max);
         let thread = std::thread::Builder::new().name("fc-queue-write".into());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
         Ok(Self { dir: dir.to_owned(), shared, reader, writer: Some(writer), _lock: lock })
+    }
+
+    /// Frames that this opening has written: each is one sync, whatever number of operations it holds.
+    pub fn frames_written(&self) -> u64 {
+        self.shared.frames.load(Ordering::Relaxed)
     }
 }
 

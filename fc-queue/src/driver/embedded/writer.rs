@@ -2,6 +2,7 @@
 //! all of it happen. While it syncs the next frame gathers, so there is no tick to wait for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fc_core::port::queue::Lane;
 use fc_core::{Error, Result, Timestamp};
@@ -117,6 +118,7 @@ impl Writer {
         let begin = self.tail.append(&mut self.frame, records, time).map_err(|fault| match fault {
             Fault::Refused(error) | Fault::Unknown(error) => error,
         })?;
+        self.shared.frames.fetch_add(1, Ordering::Relaxed);
         if let Some(segment) = self.shared.state.lock().segments.get_mut(&self.tail.number) {
             segment.end = self.tail.offset;
         }
