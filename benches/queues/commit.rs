@@ -117,7 +117,8 @@ fn one(options: &Options) {
         std::array::from_fn(|_| tempfile::tempdir().expect("a directory"));
     let runtime = runtime();
     let queue = Arc::new(open(&dirs[0].path().join("queue")));
-    let (mut plain, mut ahead) = (Files::new(dirs[1].path(), false), Files::new(dirs[2].path(), true));
+    let (mut plain, mut ahead) =
+        (Files::new(dirs[1].path(), false), Files::new(dirs[2].path(), true));
     let payload = payload();
     let mut next = 0;
     let series = alternate(

@@ -26,7 +26,8 @@ pub(crate) fn compare(options: &Options) {
         Row::exact("99 of 100", at(0.99), "ms"),
         Row::exact("the slowest", at(1.0), "ms"),
     ];
-    let title = format!("From the call of push to a waiting lessee that has the task, {count} times");
+    let title =
+        format!("From the call of push to a waiting lessee that has the task, {count} times");
     table::print(options, &title, &rows);
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn compare(options: &Options) {
             Row::exact(format!("{count} tasks: bytes of one"), pushed[1] / count as f64, "bytes"),
         ]);
     }
-    let title = "Tasks that wait, each with an id of 30 bytes, a note of 100, and a payload of 1 KB";
+    let title =
+        "Tasks that wait, each with an id of 30 bytes, a note of 100, and a payload of 1 KB";
     table::print(options, title, &rows);
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn open(dir: &Path) -> EmbeddedQueue {
 }
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime")
 }
 

@@ -36,9 +36,11 @@ fn a_full_file_system_refuses_pushes_and_recovers_without_a_restart() {
 }
 
 fn fill(dir: &Path) {
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "none"]).arg(dir).status();
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "none"]).arg(dir).status();
     assert!(mount.is_ok_and(|status| status.success()), "a tmpfs is mounted (Debian: mount)");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(fill_and_empty(dir));
 }
 

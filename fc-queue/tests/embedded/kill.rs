@@ -121,9 +121,11 @@ fn life(role: &str) {
     let (life, dir) = role.split_once(' ').expect("a number and a directory");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let queue = Arc::new(open(Path::new(dir), &clock));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let pushers = (0..PUSHERS).map(|who| tokio::spawn(push(queue.clone(), format!("{life}-{who}"))));
+        let pushers =
+            (0..PUSHERS).map(|who| tokio::spawn(push(queue.clone(), format!("{life}-{who}"))));
         let workers = (0..WORKERS).map(|who| {
             tokio::spawn(work(queue.clone(), clock.clone(), format!("{life}-w{who}"), who))
         });
@@ -151,7 +153,8 @@ async fn push(queue: Arc<dyn Queue>, who: String) {
 }
 
 async fn work(queue: Arc<dyn Queue>, clock: Arc<dyn Clock>, who: String, number: u64) {
-    let lane_of_mine = Lane::new(if number.is_multiple_of(2) { "even" } else { "odd" }).expect("a lane");
+    let lane_of_mine =
+        Lane::new(if number.is_multiple_of(2) { "even" } else { "odd" }).expect("a lane");
     for turn in 0_u64.. {
         let soon = Deadline::at(clock.now() + Duration::from_millis(50));
         if !queue.wait(CX.with_deadline(soon), &lane_of_mine).await.expect("waited") {

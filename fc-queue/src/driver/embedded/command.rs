@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fc_core::port::queue::{Cancelled, Lane, LeaseToken, NewTask, Place, Pushed, Settlement, Verdict};
+use fc_core::port::queue::{
+    Cancelled, Lane, LeaseToken, NewTask, Place, Pushed, Settlement, Verdict,
+};
 use fc_core::{Error, ErrorKind, Result, Timestamp};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -11,11 +13,31 @@ use tokio::sync::oneshot;
 /// An operation that is written to the log.
 #[derive(Debug)]
 pub(super) enum Op {
-    Push { lane: Lane, task: NewTask },
-    Settle { lease: LeaseToken, settlement: Settlement },
-    Cancel { lane: Lane, id: String },
-    Redrive { lane: Lane, which: Which, at: Timestamp, note: Bytes },
-    Purge { lane: Lane, place: Place, which: Which },
+    Push {
+        lane: Lane,
+        task: NewTask,
+    },
+    Settle {
+        lease: LeaseToken,
+        settlement: Settlement,
+    },
+    Cancel {
+        lane: Lane,
+        id: String,
+    },
+    Redrive {
+        lane: Lane,
+        which: Which,
+        at: Timestamp,
+        note: Bytes,
+    },
+    Purge {
+        lane: Lane,
+        place: Place,
+        which: Which,
+    },
+    /// Nothing, but with a new segment: the leases beside the last one have grown long.
+    Turn,
 }
 
 /// Tasks of a lane.
@@ -32,9 +54,13 @@ pub(super) enum Which {
 pub(super) enum Answer {
     Pushed(Pushed),
     Settled,
+    Turned,
     Cancelled(Cancelled),
     /// So many; behind `next` there may be more.
-    Moved { count: u64, next: Option<u64> },
+    Moved {
+        count: u64,
+        next: Option<u64>,
+    },
 }
 
 /// An operation, and who waits for its end.
@@ -62,7 +88,7 @@ impl Op {
                 let follow_ups = settlement.follow_ups.iter();
                 told + follow_ups.map(|follow_up| task(&follow_up.task)).sum::<usize>() + OVERHEAD
             }
-            Self::Cancel { .. } | Self::Purge { .. } => OVERHEAD,
+            Self::Cancel { .. } | Self::Purge { .. } | Self::Turn => OVERHEAD,
             Self::Redrive { note, .. } => note.len() + OVERHEAD,
         };
         bytes as u64

@@ -131,8 +131,7 @@ impl Compaction {
         segment: &Segment,
         from: u32,
     ) -> Result<u32> {
-        let mut scan =
-            Scan::new(segment.file.clone(), segment.salt, from, u64::from(segment.end));
+        let mut scan = Scan::new(segment.file.clone(), segment.salt, from, u64::from(segment.end));
         let shared = writer.shared.clone();
         let frame = writer.begin_frame();
         let mut copies: Vec<Copy> = Vec::new();

@@ -96,13 +96,22 @@ impl Decide {
             Op::Push { lane, task } => self.push(state, lane, task, now),
             Op::Settle { lease, settlement } => self.settle(state, lease, settlement, now),
             Op::Cancel { lane, id } => self.cancel(state, lane, &id, now),
-            Op::Redrive { lane, which, at, note } => self.redrive(state, lane, which, at.max(now), note),
+            Op::Redrive { lane, which, at, note } => {
+                self.redrive(state, lane, which, at.max(now), note)
+            }
             Op::Purge { lane, place, which } => self.purge(state, lane, place, which, now),
+            Op::Turn => Ok(Decided::Now(Ok(Answer::Turned))),
         };
         decided.unwrap_or_else(|error| Decided::Now(Err(error)))
     }
 
-    fn push(&mut self, state: &State, lane: Lane, task: NewTask, now: Timestamp) -> Result<Decided> {
+    fn push(
+        &mut self,
+        state: &State,
+        lane: Lane,
+        task: NewTask,
+        now: Timestamp,
+    ) -> Result<Decided> {
         if state.book.contains(lane.as_str(), &task.id) {
             return Ok(Decided::Now(Ok(Answer::Pushed(Pushed::Known))));
         }
@@ -139,7 +148,13 @@ impl Decide {
         Ok(Decided::Write(change, Answer::Settled))
     }
 
-    fn cancel(&mut self, state: &mut State, lane: Lane, id: &str, now: Timestamp) -> Result<Decided> {
+    fn cancel(
+        &mut self,
+        state: &mut State,
+        lane: Lane,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Decided> {
         let found = |cancelled| Ok(Decided::Now(Ok(Answer::Cancelled(cancelled))));
         // Leases that have ended hold nothing.
         state.book.visible(lane.as_str(), now);
@@ -168,7 +183,9 @@ impl Decide {
                 self.touch(&lane, &id);
                 (state.book.buried(lane.as_str(), Some(&id)), None)
             }
-            Which::Behind { after, up_to } => self.chunk(state, &lane, Place::Buried, after, up_to, at),
+            Which::Behind { after, up_to } => {
+                self.chunk(state, &lane, Place::Buried, after, up_to, at)
+            }
         };
         let moved = Answer::Moved { count: positions.len() as u64, next };
         if positions.is_empty() {
@@ -243,13 +260,16 @@ impl Decide {
                 || self.whole.contains(&self.hash(lane.as_str()))
         };
         match op {
+            Op::Turn => false,
             Op::Push { lane, task } => one(lane, &task.id),
             Op::Settle { lease, settlement } => {
                 let mut follow_ups = settlement.follow_ups.iter();
                 one(&lease.lane, &lease.task)
                     || follow_ups.any(|follow_up| one(&follow_up.lane, &follow_up.task.id))
             }
-            Op::Cancel { lane, id } | Op::Redrive { lane, which: Which::Id(id), .. } => one(lane, id),
+            Op::Cancel { lane, id } | Op::Redrive { lane, which: Which::Id(id), .. } => {
+                one(lane, id)
+            }
             Op::Redrive { lane, .. } | Op::Purge { lane, .. } => {
                 self.lanes.contains(&self.hash(lane.as_str()))
             }
@@ -298,12 +318,9 @@ impl Change {
             Self::Remove { lane, positions } => {
                 Record::Removed { lane: lane.as_str(), positions: positions.clone() }
             }
-            Self::Revive { lane, at, note, positions } => Record::Revived {
-                lane: lane.as_str(),
-                at: *at,
-                note,
-                positions: positions.clone(),
-            },
+            Self::Revive { lane, at, note, positions } => {
+                Record::Revived { lane: lane.as_str(), at: *at, note, positions: positions.clone() }
+            }
         }
     }
 

@@ -78,6 +78,7 @@ pub struct EmbeddedQueue {
     dir: PathBuf,
     shared: Arc<Shared>,
     reader: Reader,
+    segment_bytes: u64,
     writer: Option<JoinHandle<()>>,
     /// Held until all is written.
     _lock: Box<dyn Debug + Send + Sync>,
@@ -120,7 +121,7 @@ impl EmbeddedQueue {
         let recovered = recovery::recover(&*fs, dir, config.cache_bytes_max)?;
         let clock = AnchoredClock::not_before(clock, recovered.time);
         let Recovered { mut state, marks, turn, number, offset, sequence, oldest, .. } = recovered;
-        let Recovered { epoch, position, .. } = recovered;
+        let Recovered { epoch, position, leases, .. } = recovered;
         let mut tail = Tail {
             fs: fs.clone(),
             dir: dir.to_owned(),
@@ -135,14 +136,18 @@ impl EmbeddedQueue {
             spare: Spare::None,
             marks,
             turn,
+            is_over: false,
             failed: None,
         };
         // Fences above all before are durable before the first lease.
         let (time, instant) = (clock.now().as_unix_millis(), clock.clock().now());
-        if let Some(Begun { number, file, salt }) = tail.room_for(0, Now { time, position, instant })? {
+        if let Some(Begun { number, file, salt }) =
+            tail.room_for(0, Now { time, position, instant })?
+        {
             state.segments.insert(number, Segment { file, salt, end: tail.offset, tasks: 0 });
         }
-        let leases = Mutex::new(LeaseLog::new(fs, dir.to_owned(), tail.number));
+        let lease_bytes = if leases.0 == tail.number { leases.1 } else { 0 };
+        let leases = LeaseLog::new(fs, dir.to_owned(), tail.number, lease_bytes);
         let shared = Arc::new(Shared {
             capabilities: QueueCapabilities {
                 durability: Durability::Fsync,
@@ -156,14 +161,15 @@ impl EmbeddedQueue {
             state: Mutex::new(state),
             inbox: Inbox::new(config.pending_bytes_max),
             waiters: Waiters::default(),
-            leases,
+            leases: Mutex::new(leases),
             frames: AtomicU64::new(0),
         });
         let reader = Reader::start().map_err(failed)?;
         let writer = Writer::new(shared.clone(), tail, position, config.tasks_max);
         let thread = std::thread::Builder::new().name("fc-queue-write".into());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
-        Ok(Self { dir: dir.to_owned(), shared, reader, writer: Some(writer), _lock: lock })
+        let (dir, segment_bytes) = (dir.to_owned(), config.segment_bytes);
+        Ok(Self { dir, shared, reader, segment_bytes, writer: Some(writer), _lock: lock })
     }
 
     /// Frames that this opening has written: each is one sync, whatever number of operations it holds.

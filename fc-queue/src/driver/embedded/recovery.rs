@@ -15,6 +15,7 @@ use fc_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::fs::{File, Fs};
 use super::log::bytes::Cursor;
+use super::log::frame::ALIGN;
 use super::log::header::{self, Header};
 use super::log::record::{Record, Task};
 use super::log::watermark::{Found, Watermark};
@@ -44,6 +45,8 @@ pub(super) struct Recovered {
     pub position: u64,
     /// The last time that was seen.
     pub time: Timestamp,
+    /// The last file of leases: beside which segment, and where it ends.
+    pub leases: (u32, u64),
 }
 
 /// A segment whose header was read.
@@ -63,6 +66,7 @@ struct Recovery<'r> {
     oldest: u32,
     position: u64,
     time: u64,
+    leases: (u32, u64),
 }
 
 /// Reads what is in `dir`, which exists and is locked. Nothing is changed but for files that are
@@ -83,7 +87,11 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
     let last = opened.last().map(|segment| segment.header);
     if last.map_or(0, |last| last.number) < mark.segment {
         let path = dir.join(header::name(mark.segment));
-        return Err(corrupt(&path, u64::from(mark.end), "the file is missing, and was synced to there"));
+        return Err(corrupt(
+            &path,
+            u64::from(mark.end),
+            "the file is missing, and was synced to there",
+        ));
     }
     let epoch = last.map_or(1, |last| last.epoch + 1);
     let mut recovery = Recovery {
@@ -95,6 +103,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
         oldest: last.map_or(1, |last| last.oldest),
         position: 0,
         time: mark.time,
+        leases: (0, 0),
     };
     let mut offset = 0;
     for (index, segment) in opened.iter().enumerate() {
@@ -106,12 +115,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
 }
 
 /// The file of what is synced, and what it says.
-fn marks(
-    fs: &dyn Fs,
-    dir: &Path,
-    is_there: bool,
-    is_new: bool,
-) -> Result<(Arc<dyn File>, Found)> {
+fn marks(fs: &dyn Fs, dir: &Path, is_there: bool, is_new: bool) -> Result<(Arc<dyn File>, Found)> {
     let path = dir.join(MARKS);
     if is_there {
         let file = fs.open(&path).map_err(|e| failed("open", &path, &e))?;
@@ -220,7 +224,11 @@ impl Recovery<'_> {
         }
         let offset = scan.offset;
         if mark.segment == header.number && offset < mark.end {
-            return Err(corrupt(path, u64::from(offset), "the file is cut off, and was synced further"));
+            return Err(corrupt(
+                path,
+                u64::from(offset),
+                "the file is cut off, and was synced further",
+            ));
         }
         if end.is_none() {
             let from = if mark.segment == header.number { mark.end } else { HEADER_BYTES };
@@ -275,7 +283,7 @@ impl Recovery<'_> {
                 Record::Oldest(oldest) => self.oldest = self.oldest.max(oldest),
             }
         }
-        Ok(())
+        if records.len() - cursor.at() < ALIGN { Ok(()) } else { Err("a record is not counted") }
     }
 
     fn put(&mut self, task: &Task<'_>, location: Location) -> Result<(), &'static str> {
@@ -316,7 +324,10 @@ impl Recovery<'_> {
 
     /// How often tasks were leased, as far as that is known.
     fn leases(&mut self, names: &[String]) -> Result<()> {
-        for name in names.iter().filter(|name| header::number(name, ".leases").is_some()) {
+        for name in names {
+            let Some(number) = header::number(name, ".leases") else {
+                continue;
+            };
             let path = self.dir.join(name);
             let file = self.fs.open(&path).map_err(|e| failed("open", &path, &e))?;
             let len = file.len().map_err(|e| failed("read", &path, &e))?;
@@ -324,10 +335,12 @@ impl Recovery<'_> {
             let read = file.read_full_at(&mut bytes, 0).map_err(|e| failed("read", &path, &e))?;
             let book = &mut self.state.book;
             let each = |lane: &str, position, count| book.count_leases(lane, position, count);
-            if let Some(at) = leases::decode(&bytes[..read], each) {
+            let bad = leases::decode(&bytes[..read], each);
+            if let Some(at) = bad {
                 let path = path.display();
                 tracing::warn!(%path, at, "some counts of leases cannot be read: they may be too low");
             }
+            self.leases = self.leases.max((number, bad.unwrap_or(read) as u64));
         }
         Ok(())
     }
@@ -358,12 +371,21 @@ impl Recovery<'_> {
             number -= 1;
             offset = last.header.previous_end;
         }
-        let Self { state, sequence, oldest, position, time, .. } = self;
-        let book_position = position;
-        let mut state = state;
-        state.book.begin_above(book_position);
-        let time = Timestamp::from_unix_millis(time);
-        Ok(Recovered { state, marks, turn: 0, number, offset, sequence, oldest, epoch, position, time })
+        let Self { mut state, sequence, oldest, position, time, leases, .. } = self;
+        state.book.begin_above(position);
+        Ok(Recovered {
+            state,
+            marks,
+            turn: 0,
+            number,
+            offset,
+            sequence,
+            oldest,
+            epoch,
+            position,
+            time: Timestamp::from_unix_millis(time),
+            leases,
+        })
     }
 }
 

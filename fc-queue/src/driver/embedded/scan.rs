@@ -105,7 +105,8 @@ impl Scan {
         let len = len.min(usize::try_from(self.limit.saturating_sub(at)).unwrap_or(usize::MAX));
         let held = self.begin + self.window.len() as u64;
         if at < self.begin || at + len as u64 > held {
-            let wanted = usize::try_from(self.limit - at).unwrap_or(usize::MAX).min(len.max(WINDOW));
+            let wanted =
+                usize::try_from(self.limit - at).unwrap_or(usize::MAX).min(len.max(WINDOW));
             self.window.resize(wanted, 0);
             let read = self.file.read_full_at(&mut self.window, at)?;
             self.window.truncate(read);

@@ -113,7 +113,8 @@ impl State {
 
     /// Says that a payload lies elsewhere now.
     pub(super) fn relocate(&mut self, lane: &Lane, position: u64, location: Location) {
-        let Some(before) = self.book.entry(lane.as_str(), position).map(|entry| entry.payload) else {
+        let Some(before) = self.book.entry(lane.as_str(), position).map(|entry| entry.payload)
+        else {
             return;
         };
         self.book.relocate(lane.as_str(), position, location);

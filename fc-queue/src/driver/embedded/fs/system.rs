@@ -43,9 +43,8 @@ impl Fs for SystemFs {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let name = |entry: io::Result<fs::DirEntry>| {
-            Ok(entry?.file_name().to_string_lossy().into_owned())
-        };
+        let name =
+            |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
         fs::read_dir(dir)?.map(name).collect()
     }
 

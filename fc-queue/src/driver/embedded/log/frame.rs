@@ -48,7 +48,8 @@ impl Frame {
     /// Judges a whole frame, head and records, by its CRC.
     pub(in super::super) fn check(&self, salt: u64, frame: &[u8]) -> Result<(), Malformed> {
         let whole = frame.len() == self.bytes() as usize;
-        let is_good = whole && crc(salt, &[&frame[..FRAME_HEAD - 4], &frame[FRAME_HEAD..]]) == self.crc;
+        let is_good =
+            whole && crc(salt, &[&frame[..FRAME_HEAD - 4], &frame[FRAME_HEAD..]]) == self.crc;
         if is_good { Ok(()) } else { Err("a frame's CRC does not fit its bytes") }
     }
 }
@@ -60,7 +61,13 @@ pub(in super::super) fn begin(bytes: &mut Vec<u8>) {
 }
 
 /// Pads the records behind the head's room, and fills the head.
-pub(in super::super) fn finish(bytes: &mut Vec<u8>, salt: u64, sequence: u64, time: u64, records: u32) {
+pub(in super::super) fn finish(
+    bytes: &mut Vec<u8>,
+    salt: u64,
+    sequence: u64,
+    time: u64,
+    records: u32,
+) {
     bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
     let mut head = Vec::with_capacity(FRAME_HEAD);
     head.put_u32(MAGIC);

@@ -1,7 +1,7 @@
 //! What happened.
 
-use fc_core::port::queue::Verdict;
 use fc_core::Timestamp;
+use fc_core::port::queue::Verdict;
 
 use super::bytes::{Cursor, Malformed, Put};
 
@@ -41,7 +41,13 @@ pub(in super::super) enum Record<'b> {
     /// A task was copied here from a segment that is to go.
     Copied(Task<'b>),
     /// A lease was settled, and tasks were pushed with that.
-    Settled { lane: &'b str, position: u64, leases: u32, verdict: Verdict, follow_ups: Vec<Task<'b>> },
+    Settled {
+        lane: &'b str,
+        position: u64,
+        leases: u32,
+        verdict: Verdict,
+        follow_ups: Vec<Task<'b>>,
+    },
     /// Tasks were cancelled or purged.
     Removed { lane: &'b str, positions: Vec<u64> },
     /// Dead letters were let wait again.

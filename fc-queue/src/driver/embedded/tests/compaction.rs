@@ -43,10 +43,13 @@ fn what_is_over_needs_no_room_and_what_stays_is_carried_along() {
                 let queue = &queue;
                 async move {
                     let listed = queue.list(&lane(), place, None, 10).await.unwrap();
-                    listed.into_iter().map(|view| {
-                        assert_eq!(view.payload, vec![7; 2000]);
-                        (view.id, view.leases, view.note)
-                    }).collect::<Vec<_>>()
+                    listed
+                        .into_iter()
+                        .map(|view| {
+                            assert_eq!(view.payload, vec![7; 2000]);
+                            (view.id, view.leases, view.note)
+                        })
+                        .collect::<Vec<_>>()
                 }
             };
             let waiting = [("later".into(), 0, "".into()), ("again".into(), 1, "note".into())];

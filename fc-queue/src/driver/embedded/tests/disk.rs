@@ -178,7 +178,8 @@ impl Disk {
     /// The files, and what is in them.
     pub(super) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let state = self.0.state.lock();
-        let content = |(name, file): (&PathBuf, &usize)| (name.clone(), state.files[*file].bytes.to_vec());
+        let content =
+            |(name, file): (&PathBuf, &usize)| (name.clone(), state.files[*file].bytes.to_vec());
         state.names.iter().map(content).collect()
     }
 

@@ -12,8 +12,8 @@ mod time;
 use std::path::Path;
 use std::sync::Arc;
 
-use fc_core::{Context, RequestId, Result, Timestamp};
 use fc_core::port::queue::Lane;
+use fc_core::{Context, RequestId, Result, Timestamp};
 use fc_testkit::SimClock;
 
 use super::{EmbeddedConfig, EmbeddedQueue};

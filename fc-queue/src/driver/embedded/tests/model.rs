@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fc_core::port::queue::{
-    Cancelled, FollowUp, Lane, NewTask, Place, Queue, Settlement, Verdict,
-};
+use fc_core::port::queue::{Cancelled, FollowUp, Lane, NewTask, Place, Queue, Settlement, Verdict};
 use fc_core::{ErrorKind, Result};
 
 use super::super::EmbeddedQueue;
@@ -134,7 +132,11 @@ impl Model {
     pub(super) async fn learn(&mut self, queue: &EmbeddedQueue) {
         let found = tasks(queue).await;
         for id in std::mem::take(&mut self.unsure) {
-            if found.contains_key(&id) { self.present.insert(id) } else { self.absent.insert(id) };
+            if found.contains_key(&id) {
+                self.present.insert(id)
+            } else {
+                self.absent.insert(id)
+            };
         }
     }
 }
