@@ -13,11 +13,31 @@ use tokio::sync::oneshot;
 /// An operation that is written to the log.
 #[derive(Debug)]
 pub(super) enum Op {
-    Push { lane: Lane, task: NewTask },
-    Settle { lease: LeaseToken, settlement: Settlement },
-    Cancel { lane: Lane, id: String },
-    Redrive { lane: Lane, which: Which, at: Timestamp, note: Bytes },
-    Purge { lane: Lane, place: Place, which: Which },
+    Push {
+        lane: Lane,
+        task: NewTask,
+    },
+    Settle {
+        lease: LeaseToken,
+        settlement: Settlement,
+    },
+    Cancel {
+        lane: Lane,
+        id: String,
+    },
+    Redrive {
+        lane: Lane,
+        which: Which,
+        at: Timestamp,
+        note: Bytes,
+    },
+    Purge {
+        lane: Lane,
+        place: Place,
+        which: Which,
+    },
+    /// Nothing, but with a new segment: the leases beside the last one have grown long.
+    Turn,
 }
 
 /// Tasks of a lane.
@@ -34,6 +54,7 @@ pub(super) enum Which {
 pub(super) enum Answer {
     Pushed(Pushed),
     Settled,
+    Turned,
     Cancelled(Cancelled),
     /// So many; behind `next` there may be more.
     Moved {
@@ -67,7 +88,7 @@ impl Op {
                 let follow_ups = settlement.follow_ups.iter();
                 told + follow_ups.map(|follow_up| task(&follow_up.task)).sum::<usize>() + OVERHEAD
             }
-            Self::Cancel { .. } | Self::Purge { .. } => OVERHEAD,
+            Self::Cancel { .. } | Self::Purge { .. } | Self::Turn => OVERHEAD,
             Self::Redrive { note, .. } => note.len() + OVERHEAD,
         };
         bytes as u64

@@ -100,6 +100,7 @@ impl Decide {
                 self.redrive(state, lane, which, at.max(now), note)
             }
             Op::Purge { lane, place, which } => self.purge(state, lane, place, which, now),
+            Op::Turn => Ok(Decided::Now(Ok(Answer::Turned))),
         };
         decided.unwrap_or_else(|error| Decided::Now(Err(error)))
     }
@@ -259,6 +260,7 @@ impl Decide {
                 || self.whole.contains(&self.hash(lane.as_str()))
         };
         match op {
+            Op::Turn => false,
             Op::Push { lane, task } => one(lane, &task.id),
             Op::Settle { lease, settlement } => {
                 let mut follow_ups = settlement.follow_ups.iter();

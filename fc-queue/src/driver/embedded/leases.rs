@@ -19,8 +19,9 @@ pub(super) struct LeaseLog {
 }
 
 impl LeaseLog {
-    pub(super) fn new(fs: Arc<dyn Fs>, dir: PathBuf, segment: u32) -> Self {
-        Self { fs, dir, segment, file: None, offset: 0, is_failing: false }
+    /// Goes on at `offset` of the file beside `segment`, or begins it at 0.
+    pub(super) fn new(fs: Arc<dyn Fs>, dir: PathBuf, segment: u32, offset: u64) -> Self {
+        Self { fs, dir, segment, file: None, offset, is_failing: false }
     }
 
     /// Goes on beside another segment.
@@ -41,7 +42,10 @@ impl LeaseLog {
         let bytes = leases::encode(lane, leases);
         let file = match &self.file {
             Some(file) => Ok(file.clone()),
-            None => self.fs.create(&self.dir.join(header::leases_name(self.segment))),
+            None => {
+                let path = self.dir.join(header::leases_name(self.segment));
+                if self.offset > 0 { self.fs.open(&path) } else { self.fs.create(&path) }
+            }
         };
         let written = file.and_then(|file| {
             self.file = Some(file.clone());

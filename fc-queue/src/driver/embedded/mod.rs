@@ -45,6 +45,7 @@ use std::fmt::{self, Debug};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use fc_core::port::queue::QueueCapabilities;
@@ -77,6 +78,7 @@ pub struct EmbeddedQueue {
     dir: PathBuf,
     shared: Arc<Shared>,
     reader: Reader,
+    segment_bytes: u64,
     writer: Option<JoinHandle<()>>,
     /// Held until all is written.
     _lock: Box<dyn Debug + Send + Sync>,
@@ -119,7 +121,7 @@ impl EmbeddedQueue {
         let recovered = recovery::recover(&*fs, dir, config.cache_bytes_max)?;
         let clock = AnchoredClock::not_before(clock, recovered.time);
         let Recovered { mut state, marks, turn, number, offset, sequence, oldest, .. } = recovered;
-        let Recovered { epoch, position, .. } = recovered;
+        let Recovered { epoch, position, leases, .. } = recovered;
         let mut tail = Tail {
             fs: fs.clone(),
             dir: dir.to_owned(),
@@ -134,6 +136,7 @@ impl EmbeddedQueue {
             spare: Spare::None,
             marks,
             turn,
+            is_over: false,
             failed: None,
         };
         // Fences above all before are durable before the first lease.
@@ -143,7 +146,8 @@ impl EmbeddedQueue {
         {
             state.segments.insert(number, Segment { file, salt, end: tail.offset, tasks: 0 });
         }
-        let leases = Mutex::new(LeaseLog::new(fs, dir.to_owned(), tail.number));
+        let lease_bytes = if leases.0 == tail.number { leases.1 } else { 0 };
+        let leases = LeaseLog::new(fs, dir.to_owned(), tail.number, lease_bytes);
         let shared = Arc::new(Shared {
             capabilities: QueueCapabilities {
                 durability: Durability::Fsync,
@@ -157,13 +161,20 @@ impl EmbeddedQueue {
             state: Mutex::new(state),
             inbox: Inbox::new(config.pending_bytes_max),
             waiters: Waiters::default(),
-            leases,
+            leases: Mutex::new(leases),
+            frames: AtomicU64::new(0),
         });
         let reader = Reader::start().map_err(failed)?;
         let writer = Writer::new(shared.clone(), tail, position, config.tasks_max);
         let thread = std::thread::Builder::new().name("fc-queue-write".into());
         let writer = thread.spawn(move || writer.run()).map_err(failed)?;
-        Ok(Self { dir: dir.to_owned(), shared, reader, writer: Some(writer), _lock: lock })
+        let (dir, segment_bytes) = (dir.to_owned(), config.segment_bytes);
+        Ok(Self { dir, shared, reader, segment_bytes, writer: Some(writer), _lock: lock })
+    }
+
+    /// Frames that this opening has written: each is one sync, whatever number of operations it holds.
+    pub fn frames_written(&self) -> u64 {
+        self.shared.frames.load(Ordering::Relaxed)
     }
 }
 

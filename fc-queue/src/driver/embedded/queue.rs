@@ -112,7 +112,15 @@ impl EmbeddedQueue {
         if !lent.is_empty() {
             let counts: Vec<_> =
                 lent.iter().map(|(one, _)| (one.token.position, one.entry.leases)).collect();
-            self.shared.leases.lock().note(lane.as_str(), &counts);
+            let mut leases = self.shared.leases.lock();
+            leases.note(lane.as_str(), &counts);
+            let is_long = leases.bytes() > self.segment_bytes;
+            drop(leases);
+            if is_long {
+                // Nobody waits for it; if it is refused, the next lease asks again.
+                let (reply, _) = oneshot::channel();
+                let _ = self.shared.inbox.put(Command { op: Op::Turn, reply });
+            }
         }
         Ok(lent)
     }

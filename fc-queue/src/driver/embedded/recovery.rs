@@ -15,6 +15,7 @@ use fc_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::fs::{File, Fs};
 use super::log::bytes::Cursor;
+use super::log::frame::ALIGN;
 use super::log::header::{self, Header};
 use super::log::record::{Record, Task};
 use super::log::watermark::{Found, Watermark};
@@ -44,6 +45,8 @@ pub(super) struct Recovered {
     pub position: u64,
     /// The last time that was seen.
     pub time: Timestamp,
+    /// The last file of leases: beside which segment, and where it ends.
+    pub leases: (u32, u64),
 }
 
 /// A segment whose header was read.
@@ -63,6 +66,7 @@ struct Recovery<'r> {
     oldest: u32,
     position: u64,
     time: u64,
+    leases: (u32, u64),
 }
 
 /// Reads what is in `dir`, which exists and is locked. Nothing is changed but for files that are
@@ -99,6 +103,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
         oldest: last.map_or(1, |last| last.oldest),
         position: 0,
         time: mark.time,
+        leases: (0, 0),
     };
     let mut offset = 0;
     for (index, segment) in opened.iter().enumerate() {
@@ -278,7 +283,7 @@ impl Recovery<'_> {
                 Record::Oldest(oldest) => self.oldest = self.oldest.max(oldest),
             }
         }
-        Ok(())
+        if records.len() - cursor.at() < ALIGN { Ok(()) } else { Err("a record is not counted") }
     }
 
     fn put(&mut self, task: &Task<'_>, location: Location) -> Result<(), &'static str> {
@@ -319,7 +324,10 @@ impl Recovery<'_> {
 
     /// How often tasks were leased, as far as that is known.
     fn leases(&mut self, names: &[String]) -> Result<()> {
-        for name in names.iter().filter(|name| header::number(name, ".leases").is_some()) {
+        for name in names {
+            let Some(number) = header::number(name, ".leases") else {
+                continue;
+            };
             let path = self.dir.join(name);
             let file = self.fs.open(&path).map_err(|e| failed("open", &path, &e))?;
             let len = file.len().map_err(|e| failed("read", &path, &e))?;
@@ -327,10 +335,12 @@ impl Recovery<'_> {
             let read = file.read_full_at(&mut bytes, 0).map_err(|e| failed("read", &path, &e))?;
             let book = &mut self.state.book;
             let each = |lane: &str, position, count| book.count_leases(lane, position, count);
-            if let Some(at) = leases::decode(&bytes[..read], each) {
+            let bad = leases::decode(&bytes[..read], each);
+            if let Some(at) = bad {
                 let path = path.display();
                 tracing::warn!(%path, at, "some counts of leases cannot be read: they may be too low");
             }
+            self.leases = self.leases.max((number, bad.unwrap_or(read) as u64));
         }
         Ok(())
     }
@@ -361,11 +371,8 @@ impl Recovery<'_> {
             number -= 1;
             offset = last.header.previous_end;
         }
-        let Self { state, sequence, oldest, position, time, .. } = self;
-        let book_position = position;
-        let mut state = state;
-        state.book.begin_above(book_position);
-        let time = Timestamp::from_unix_millis(time);
+        let Self { mut state, sequence, oldest, position, time, leases, .. } = self;
+        state.book.begin_above(position);
         Ok(Recovered {
             state,
             marks,
@@ -376,7 +383,8 @@ impl Recovery<'_> {
             oldest,
             epoch,
             position,
-            time,
+            time: Timestamp::from_unix_millis(time),
+            leases,
         })
     }
 }

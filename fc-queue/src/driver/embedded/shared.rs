@@ -1,6 +1,7 @@
 //! What callers, the writer and the reader share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use fc_core::port::queue::QueueCapabilities;
 use parking_lot::Mutex;
@@ -20,6 +21,8 @@ pub(super) struct Shared {
     pub inbox: Inbox,
     pub waiters: Waiters,
     pub leases: Mutex<LeaseLog>,
+    /// Frames that were written and synced.
+    pub frames: AtomicU64,
 }
 
 /// The writer's end: whoever still waits then is told that the outcome is not known.

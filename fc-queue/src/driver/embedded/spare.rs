@@ -64,6 +64,12 @@ impl Spare {
         }
     }
 
+    /// Waits until nobody makes it any more.
+    pub(super) fn leave(&mut self) {
+        // Whether it was made is nobody's concern now.
+        let _ = std::mem::replace(self, Self::None).wait();
+    }
+
     fn wait(self) -> io::Result<Arc<dyn File>> {
         match self {
             Self::None => Err(io::ErrorKind::NotFound.into()),
@@ -77,6 +83,11 @@ impl Spare {
 }
 
 fn make(fs: &dyn Fs, path: &PathBuf, bytes: u64) -> io::Result<Arc<dyn File>> {
+    // Never a file that something else may still have open.
+    match fs.remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
     let made = fs.create(path).and_then(|file| {
         file.allocate(bytes)?;
         let zeros = vec![0; PIECE];

@@ -37,6 +37,8 @@ pub(super) struct Tail {
     pub(super) spare: Spare,
     pub(super) marks: Arc<dyn File>,
     pub(super) turn: u64,
+    /// The segment is to end, full or not.
+    pub(super) is_over: bool,
     /// Why no new segment could be begun, and until when it is not tried again.
     pub(super) failed: Option<(Error, Instant)>,
 }
@@ -77,9 +79,10 @@ impl Tail {
     /// `ResourceThrottled` that names the disk's failure: nothing is written now.
     pub(super) fn room_for(&mut self, bytes: usize, now: Now) -> Result<Option<Begun>, Error> {
         let end = u64::from(self.offset) + bytes as u64;
-        let is_empty = self.offset == HEADER_BYTES;
+        let is_empty = self.offset == HEADER_BYTES && !self.is_over;
         // A frame longer than a segment has one of its own, which grows.
-        if self.file.is_some() && (end <= self.segment_bytes || is_empty) {
+        let fits = end <= self.segment_bytes && !self.is_over;
+        if self.file.is_some() && (fits || is_empty) {
             return Ok(None);
         }
         if let Some((error, until)) = &self.failed
@@ -133,6 +136,7 @@ impl Tail {
         }
         (self.number, self.salt, self.offset) = (number, salt, HEADER_BYTES);
         self.file = Some(file.clone());
+        self.is_over = false;
         self.mark(now.time);
         Ok(Begun { number, file, salt })
     }
@@ -230,6 +234,13 @@ impl Tail {
         let dir = self.dir.display();
         let what = format!("{full}could not {what} in the queue's directory {dir}: {e}");
         Error::new(ErrorKind::ResourceThrottled, what)
+    }
+}
+
+impl Drop for Tail {
+    /// Whoever opens the directory next finds nobody at work in it.
+    fn drop(&mut self) {
+        self.spare.leave();
     }
 }
 

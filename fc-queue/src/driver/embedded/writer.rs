@@ -1,7 +1,9 @@
 //! The one thread that writes: it takes whatever waits, writes it as one frame, syncs once, and lets
 //! all of it happen. While it syncs the next frame gathers, so there is no tick to wait for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fc_core::port::queue::Lane;
 use fc_core::{Error, Result, Timestamp};
@@ -83,6 +85,13 @@ impl Writer {
         if !changes.is_empty() {
             self.write(changes, now);
         }
+        if self.shared.leases.lock().bytes() > self.tail.segment_bytes {
+            self.tail.is_over = true;
+            // A failure is said by the next who needs room.
+            if let Ok(Some(begun)) = self.tail.room_for(0, self.told(now)) {
+                self.begun(begun);
+            }
+        }
     }
 
     fn write(
@@ -113,8 +122,7 @@ impl Writer {
     /// Writes the frame, and gives where it begins.
     pub(super) fn append(&mut self, records: u32, now: Timestamp) -> Result<(u32, u32)> {
         let time = now.as_unix_millis();
-        let instant = self.shared.clock.clock().now();
-        let told = Now { time, position: self.decide.position, instant };
+        let told = self.told(now);
         // The padding of the frame is at most 7 bytes.
         if let Some(begun) = self.tail.room_for(self.frame.len() + frame::ALIGN, told)? {
             self.begun(begun);
@@ -123,6 +131,7 @@ impl Writer {
             self.tail.append(&mut self.frame, records, time).map_err(|fault| match fault {
                 Fault::Refused(error) | Fault::Unknown(error) => error,
             })?;
+        self.shared.frames.fetch_add(1, Ordering::Relaxed);
         if let Some(segment) = self.shared.state.lock().segments.get_mut(&self.tail.number) {
             segment.end = self.tail.offset;
         }
@@ -130,6 +139,11 @@ impl Writer {
             self.frame = Vec::new();
         }
         Ok((self.tail.number, begin))
+    }
+
+    fn told(&self, now: Timestamp) -> Now {
+        let instant = self.shared.clock.clock().now();
+        Now { time: now.as_unix_millis(), position: self.decide.position, instant }
     }
 
     fn begun(&self, begun: Begun) {
@@ -142,13 +156,13 @@ impl Writer {
     /// All of it is durable: let it happen, and say so.
     fn happen(&self, written: Vec<Written>, (segment, begin): (u32, u32)) {
         let mut answered = Vec::with_capacity(written.len());
-        let mut lanes: Vec<Lane> = Vec::new();
+        let mut lanes: HashSet<Lane> = HashSet::new();
         {
             let mut state = self.shared.state.lock();
             for (change, locations, answer, reply) in written {
                 for lane in change.lanes() {
                     if !lanes.contains(lane) {
-                        lanes.push(lane.clone());
+                        lanes.insert(lane.clone());
                     }
                 }
                 let locations = locations.into_iter();

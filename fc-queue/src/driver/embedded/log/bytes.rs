@@ -64,10 +64,6 @@ impl<'b> Cursor<'b> {
         self.at
     }
 
-    pub(in super::super) fn is_at_end(&self) -> bool {
-        self.at == self.bytes.len()
-    }
-
     pub(in super::super) fn take(&mut self, len: usize) -> Result<&'b [u8], Malformed> {
         let end = self.at.checked_add(len).ok_or(SHORT)?;
         let taken = self.bytes.get(self.at..end).ok_or(SHORT)?;

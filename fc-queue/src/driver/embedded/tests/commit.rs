@@ -129,6 +129,27 @@ fn counts_of_leases_and_fences_outlive_the_process() {
 }
 
 #[test]
+fn a_life_without_a_write_keeps_the_counts_of_the_one_before() {
+    block_on(async {
+        let (disk, clock) = (Disk::default(), clock());
+        let queue = open_with(&disk, &clock).unwrap();
+        for id in ["a", "b"] {
+            queue.push(CX, &lane(), NewTask::new(id, "1")).await.unwrap();
+        }
+        drop(queue);
+        // (how many are leased in this life, how often each was before)
+        for (max, before) in
+            [(2, vec![0, 0]), (1, vec![1]), (2, vec![2, 1]), (0, vec![]), (2, vec![3, 2])]
+        {
+            let queue = open_with(&disk, &clock).unwrap();
+            let leased = queue.lease(CX, &lane(), max, LONG).await.unwrap();
+            let counts: Vec<_> = leased.iter().map(|leased| leased.leases_before).collect();
+            assert_eq!(counts, before);
+        }
+    });
+}
+
+#[test]
 fn a_settlement_and_what_follows_come_together_across_a_restart() {
     block_on(async {
         let disk = Disk::default();
@@ -230,4 +251,28 @@ fn a_directory_has_one_owner_at_a_time() {
     assert_eq!(open_with(&disk, &clock()).unwrap_err().kind(), ErrorKind::Conflict);
     drop(queue);
     open(&disk);
+}
+
+#[test]
+fn leases_that_nobody_settles_do_not_fill_the_disk() {
+    block_on(async {
+        let (disk, clock) = (Disk::default(), clock());
+        let queue = open_with(&disk, &clock).unwrap();
+        queue.push(CX, &lane(), NewTask::new("a", "1")).await.unwrap();
+        let mut most = 0;
+        for leases_before in 0..30_000 {
+            let leased = queue.lease(CX, &lane(), 1, Duration::from_millis(1)).await.unwrap();
+            assert_eq!(leased[0].leases_before, leases_before);
+            clock.advance(Duration::from_millis(1));
+            if leases_before % 100 == 0 {
+                most = most.max(disk.used());
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(queue);
+        let queue = open(&disk);
+        let leased = queue.lease(CX, &lane(), 1, LONG).await.unwrap();
+        assert_eq!(leased[0].leases_before, 30_000);
+        assert!(most < 40 * super::config().segment_bytes, "{most} bytes");
+    });
 }

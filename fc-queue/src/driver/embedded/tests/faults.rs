@@ -18,13 +18,13 @@ fn a_call_that_fails_makes_no_false_acknowledgement() {
     let mut failed = 0;
     for call in CALLS {
         for k in 1..=50 {
-            for (count, end) in [(1, End::Killed), (1, End::Power), (3, End::Power)] {
+            for (count, end) in [(1, End::Killed), (2, End::Power)] {
                 let fault = Fault { call: Some(call), from: k, count, error: ErrorKind::Other };
                 failed += run(one_fault(fault, end, k * 8 + call as u64));
             }
         }
     }
-    assert!(failed > 500, "only {failed} operations failed: the calls are not met");
+    assert!(failed > 300, "only {failed} operations failed: the calls are not met");
 }
 
 async fn one_fault(fault: Fault, end: End, seed: u64) -> u64 {
@@ -33,7 +33,7 @@ async fn one_fault(fault: Fault, end: End, seed: u64) -> u64 {
     let clock = super::clock();
     let queue = open_with(&disk, &clock).unwrap();
     disk.fail(Some(fault));
-    for step in 0..150 {
+    for step in 0..100 {
         model.step(&queue, &mut random).await;
         if step % 10 == 0 {
             clock.advance(std::time::Duration::from_secs(1));
@@ -60,10 +60,10 @@ async fn one_fault(fault: Fault, end: End, seed: u64) -> u64 {
 #[test]
 fn a_crash_at_any_call_loses_nothing_and_a_crash_while_opening_is_harmless() {
     let mut unknown = 0;
-    for seed in 0..400 {
+    for seed in 0..200 {
         unknown += run(crashes(seed));
     }
-    assert!(unknown > 100, "only {unknown} outcomes were unknown: the crashes are not met");
+    assert!(unknown > 50, "only {unknown} outcomes were unknown: the crashes are not met");
 }
 
 /// Several lives, each of which ends in the middle of a call: all calls fail from there on.
