@@ -1,14 +1,15 @@
 //! The changes of all processes, in their order, for the watchers of this one.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fc_core::Result;
 use fc_core::port::store::{Change, Record, Revision};
+use fc_core::Result;
+use futures_util::future::select;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 
 use super::link::{Connector, Notifications, Session, failed};
@@ -27,17 +28,16 @@ const PAGE: i64 = 256;
 /// What changes are kept in this process for those who have not read them yet, bytes.
 const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Reads changes as they come.
+/// Reads changes as they come, as long as there is the store or somebody who watches.
 #[derive(Debug)]
 pub(super) struct Follower {
     followed: Arc<Followed>,
-    task: JoinHandle<()>,
+    is_told: Arc<Notify>,
 }
 
 /// The last changes, and who follows them.
 pub(super) struct Followed {
     watchers: Mutex<Watchers>,
-    is_told: Notify,
 }
 
 impl Followed {
@@ -53,9 +53,7 @@ impl Followed {
 
 impl std::fmt::Debug for Followed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Followed")
-            .field("last", &self.watchers.lock().last())
-            .finish_non_exhaustive()
+        f.debug_struct("Followed").field("last", &self.watchers.lock().last()).finish_non_exhaustive()
     }
 }
 
@@ -76,10 +74,11 @@ impl Follower {
         let row = session.client.query_one(oldest, &[]).await;
         let row = row.map_err(|error| failed("watch", error, false))?;
         let watchers = Mutex::new(Watchers::behind(revision(row.get(0))));
-        let followed = Arc::new(Followed { watchers, is_told: Notify::new() });
+        let (followed, is_told) = (Arc::new(Followed { watchers }), Arc::new(Notify::new()));
         read(session, &followed).await?;
-        let task = tokio::spawn(follow(connector, Arc::downgrade(&followed), channel));
-        Ok(Self { followed, task })
+        let weak = Arc::downgrade(&followed);
+        tokio::spawn(follow(connector, weak, is_told.clone(), channel));
+        Ok(Self { followed, is_told })
     }
 
     pub(super) fn watched(&self) -> Arc<Followed> {
@@ -88,35 +87,36 @@ impl Follower {
 
     /// Looks for changes now.
     pub(super) fn look(&self) {
-        self.followed.is_told.notify_one();
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.task.abort();
+        self.is_told.notify_one();
     }
 }
 
 /// Reads whenever something is told, and each second, through one session after the other.
-async fn follow(connector: Arc<Connector>, followed: Weak<Followed>, channel: String) {
+async fn follow(
+    connector: Arc<Connector>,
+    followed: Weak<Followed>,
+    is_told: Arc<Notify>,
+    channel: String,
+) {
     let clock = connector.clock.clone();
     let mut pause = PAUSE_MIN;
-    while let Some(followed) = followed.upgrade() {
+    while followed.strong_count() > 0 {
         let error = match listen(&connector, &channel).await {
             Ok((session, mut told)) => loop {
-                if let Err(error) = read(&session, &followed).await {
+                let Some(watched) = followed.upgrade() else {
+                    return;
+                };
+                if let Err(error) = read(&session, &watched).await {
                     break error;
                 }
+                drop(watched);
                 pause = PAUSE_MIN;
-                let is_told = async {
-                    tokio::select! {
-                        _ = told.recv() => {}
-                        () = followed.is_told.notified() => {}
-                    }
-                };
-                // Nothing was told: look nevertheless.
-                let _ = clock.with_deadline(clock.now() + LOOK_AGAIN, is_told).await;
+                {
+                    let (change, wish) = (pin!(told.recv()), pin!(is_told.notified()));
+                    let either = select(change, wish);
+                    // Nothing was told: look nevertheless.
+                    let _ = clock.with_deadline(clock.now() + LOOK_AGAIN, either).await;
+                }
                 // One look is for all of them.
                 while told.try_recv().is_ok() {}
             },
@@ -161,8 +161,7 @@ async fn read(session: &Session, followed: &Followed) -> Result<()> {
 }
 
 async fn page(session: &Session, last: Revision) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let page =
-        "SELECT revision, key, value FROM change WHERE revision > $1 ORDER BY revision LIMIT $2";
+    let page = "SELECT revision, key, value FROM change WHERE revision > $1 ORDER BY revision LIMIT $2";
     let statement = session.statement(page).await?;
     let last = i64::try_from(last.0).unwrap_or(i64::MAX);
     session.client.query(&statement, &[&last, &PAGE]).await

@@ -22,7 +22,7 @@ use link::{Connector, Group, Migrations, Pool, migrate};
 use write::{Write, Writes, Written};
 
 /// Changes that the database keeps for watchers.
-const CHANGES_MAX: u32 = 4_096;
+const CHANGES_MAX: u32 = 1_024;
 
 const MIGRATIONS: Migrations =
     Migrations { component: "store", steps: &[include_str!("sql/1.sql")] };
@@ -30,7 +30,7 @@ const MIGRATIONS: Migrations =
 /// Records in a PostgreSQL database, shared by all processes that use its schema.
 ///
 /// Writes of one schema are one after the other, since revisions have an order; what many callers write
-/// at a time goes in one transaction. The last 4096 changes are kept for watchers, also across restarts;
+/// at a time goes in one transaction. The last 1024 changes are kept for watchers, also across restarts;
 /// a watcher is woken by `NOTIFY`, and looks by itself each second. Every value is at most 256 KB, every
 /// key 1 KB. What is said of durability, sessions and failures of the queue in PostgreSQL holds here.
 ///

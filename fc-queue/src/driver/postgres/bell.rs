@@ -1,7 +1,7 @@
 //! Who waits for a lane is woken: in this process at once, in others by `NOTIFY`.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fc_core::{Context, Result};
@@ -22,7 +22,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Lanes in one notification: the server takes 8000 bytes.
 const LANES_MAX: usize = 600;
 
-/// Tells waiters of lanes, and is told.
+/// Tells waiters of lanes, and is told, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Bell {
     shared: Arc<Shared>,
@@ -59,7 +59,7 @@ impl Bell {
             teller: Mutex::default(),
         });
         let tasks =
-            [tokio::spawn(listen(Arc::downgrade(&shared))), tokio::spawn(tell(shared.clone()))];
+            [tokio::spawn(listen(shared.clone())), tokio::spawn(tell(shared.clone()))];
         Self { shared, tasks }
     }
 
@@ -189,9 +189,9 @@ async fn tell(shared: Arc<Shared>) {
 }
 
 /// Hears what other processes tell.
-async fn listen(shared: Weak<Shared>) {
+async fn listen(shared: Arc<Shared>) {
     let mut pause = PAUSE_MIN;
-    while let Some(shared) = shared.upgrade() {
+    loop {
         match open_ear(&shared).await {
             Ok((_session, mut told)) => {
                 pause = PAUSE_MIN;

@@ -19,8 +19,8 @@ pub(super) struct Lease {
     pub(super) visibility: Duration,
 }
 
-/// Tasks that one statement leases, over all callers.
-const TASKS_MAX: usize = 1_024;
+/// Tasks that one statement leases, over all callers: more than one asks for are not given.
+pub(super) const TASKS_MAX: usize = 1_024;
 
 /// The work of leasing.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Work for Leases {
         let mut count = 0;
         for Job { request, .. } in queue.iter().take(BATCH_MAX) {
             let visibility = *lanes.entry(request.lane_id).or_insert(request.visibility);
-            tasks += request.max;
+            tasks = usize::saturating_add(tasks, request.max);
             if visibility != request.visibility || (count > 0 && tasks > TASKS_MAX) {
                 break;
             }

@@ -26,7 +26,7 @@ use crate::core::book::stale;
 use bell::Bell;
 use extend::{Extend, Extends};
 use lanes::Lanes;
-use lease::{Lease, Leases};
+use lease::{Lease, Leases, TASKS_MAX};
 pub use link::PostgresConfig;
 use link::{Connector, Group, Migrations, Pool, Session, migrate};
 use look::Looks;
@@ -178,6 +178,7 @@ impl Queue for PostgresQueue {
         let Some(lane_id) = number.filter(|_| max > 0) else {
             return Ok(Vec::new());
         };
+        let max = max.min(TASKS_MAX);
         self.leases.ask(cx, Lease { lane: lane.clone(), lane_id, max, visibility }).await
     }
 

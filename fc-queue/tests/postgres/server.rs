@@ -20,3 +20,23 @@ pub(crate) fn config() -> PostgresConfig {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     PostgresConfig::new(&url()).unwrap().schema(&name).unwrap()
 }
+
+/// The schema that a configuration names.
+pub(crate) fn schema_of(config: &PostgresConfig) -> String {
+    let text = format!("{config:?}");
+    let name = text.split("schema: \"").nth(1).and_then(|rest| rest.split('"').next());
+    name.unwrap().to_owned()
+}
+
+/// A plain client of the server that all share.
+pub(crate) async fn client() -> tokio_postgres::Client {
+    client_of(&url()).await
+}
+
+/// A plain client.
+pub(crate) async fn client_of(url: &str) -> tokio_postgres::Client {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}

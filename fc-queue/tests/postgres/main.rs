@@ -1,6 +1,8 @@
 //! Queues in PostgreSQL, on a private server.
 
+mod at_connect;
 mod server;
+mod together;
 
 use std::sync::Arc;
 
