@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod kills;
 
 use std::collections::HashSet;
 use std::sync::Arc;
