@@ -112,8 +112,8 @@ async fn nothing_is_lost_or_made_up_when_the_server_is_killed() {
     }
     for kill in 0..KILLS {
         tokio::time::sleep(Duration::from_millis(150 + u64::from(kill * 37 % 200))).await;
-        let before = seen.lock().acknowledged.len();
         server.kill9().unwrap();
+        let before = seen.lock().acknowledged.len();
         server.restart().unwrap();
         // Each kill meets a queue that works.
         let mut waited = 0;
@@ -131,13 +131,17 @@ async fn nothing_is_lost_or_made_up_when_the_server_is_killed() {
     drop(queues);
     let late = connect().await.unwrap();
     let mut idle = 0;
-    while idle < 30 {
-        idle = if work(&late, &lane, &seen).await == 0 { idle + 1 } else { 0 };
+    while idle < 50 {
+        if work(&late, &lane, &seen).await > 0 {
+            continue;
+        }
         let depth = late.depth(&lane).await.unwrap();
         if (depth.waiting, depth.leased) == (0, 0) {
             break;
         }
+        // A lease whose answer was lost ends.
         tokio::time::sleep(Duration::from_millis(100)).await;
+        idle += 1;
     }
     assert!(late.list(&lane, Place::Waiting, None, 9).await.unwrap().is_empty());
     let seen = seen.lock();
