@@ -5,6 +5,7 @@
 
 mod conformance;
 mod kills;
+mod lengths;
 
 use std::collections::HashSet;
 use std::sync::Arc;
