@@ -9,9 +9,9 @@ use fc_queue::driver::postgres::PostgresQueue;
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
+use super::PAYLOAD;
 use super::plain::{Plain, is_next};
 use super::server::{alternate, cx, lane, queue, rate};
-use super::PAYLOAD;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
 

@@ -9,9 +9,9 @@ use fc_queue::driver::postgres::PostgresQueue;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use super::PAYLOAD;
 use super::plain::Plain;
 use super::server::{alternate, cx, lane, pair};
-use super::PAYLOAD;
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Row};

@@ -32,7 +32,7 @@ struct Watcher {
 
 impl Watchers {
     /// Behind a write of an earlier process: what it changed is not known any more.
-    #[cfg(any(feature = "redb", feature = "postgres"))]
+    #[cfg(any(feature = "nats", feature = "postgres", feature = "redb"))]
     pub(crate) fn behind(last: Revision) -> Self {
         Self { last: last.0, ..Self::default() }
     }
@@ -97,6 +97,15 @@ impl Watchers {
             self.bytes -= gone.as_ref().map_or(0, bytes_of);
         }
         woken
+    }
+
+    /// The changes up to `last` are not known one by one: whoever has not seen them starts over.
+    #[cfg(feature = "nats")]
+    pub(crate) fn skip(&mut self, last: Revision) -> Vec<Waker> {
+        self.changes.clear();
+        self.bytes = 0;
+        self.last = self.last.max(last.0);
+        self.watchers.values_mut().filter_map(|watcher| watcher.waker.take()).collect()
     }
 
     /// Where the changes behind `seen` begin.

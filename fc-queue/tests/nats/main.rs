@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod kills;
+mod lengths;
 
 use std::collections::HashSet;
 use std::sync::Arc;

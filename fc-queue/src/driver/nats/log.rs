@@ -234,13 +234,30 @@ impl Log {
         Ok(Some((previous, Batch::decode(&facts)?)))
     }
 
+    /// What the server answers, unless it does not in time, or the connection breaks.
     async fn within<F: Future>(&self, what: &str, answer: F) -> Result<F::Output> {
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
+        let lost = async {
+            if connections.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let either = async {
+            tokio::select! {
+                biased;
+                answer = answer => Some(answer),
+                () = lost => None,
+            }
+        };
         let at = self.clock.now() + ANSWER_WITHIN;
-        let answer = self.clock.with_deadline(at, answer).await;
-        answer.map_err(|_| {
-            let what = format!("NATS: {what}: no answer within {ANSWER_WITHIN:?}");
-            Error::new(ErrorKind::ResourceThrottled, what)
-        })
+        let why = match self.clock.with_deadline(at, either).await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => "the connection broke".to_owned(),
+            Err(_) => format!("no answer within {ANSWER_WITHIN:?}"),
+        };
+        let what = format!("NATS: {what}: {why}");
+        Err(Error::new(ErrorKind::ResourceThrottled, what))
     }
 }
 

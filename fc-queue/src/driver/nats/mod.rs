@@ -42,6 +42,8 @@ mod log;
 mod plan;
 mod queue;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod waiters;
 mod writer;
 
