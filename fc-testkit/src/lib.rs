@@ -10,6 +10,8 @@ mod clock;
 pub mod conformance;
 pub mod history;
 pub mod scripted;
+#[cfg(any(feature = "nats", feature = "postgres"))]
+pub mod server;
 
 pub use clock::SimClock;
 pub use scripted::ScriptedRuntime;

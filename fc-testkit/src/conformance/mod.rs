@@ -1,10 +1,12 @@
 //! Suites that prove a driver: plain async cases, chosen by what the driver declares.
 //!
 //! A driver's author needs one file: see [`store_conformance!`](crate::store_conformance) and
+//! [`queue_conformance!`](crate::queue_conformance),
 //! [`runtime_conformance!`](crate::runtime_conformance). Each case has a deliberately broken driver
 //! in [`broken`](crate::broken) that fails it, and no other.
 
 mod pieces;
+pub mod queue;
 pub mod runtime;
 pub mod store;
 

@@ -1,13 +1,16 @@
 //! The tasks of one lane.
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 
-use bytes::Bytes;
 use fc_core::Timestamp;
 use fc_core::port::queue::{LaneDepth, NewTask, Place, Pushed};
 use hashbrown::HashTable;
+
+pub use facts::Standing;
 
 /// A task as its lane keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +23,7 @@ pub struct Entry<P> {
     pub note: Box<[u8]>,
     /// When it was pushed.
     pub pushed_at: Timestamp,
-    /// From when on it can be leased.
+    /// From when on it can be leased: not before it was pushed.
     pub visible_at: Timestamp,
     /// How often it was leased.
     pub leases: u32,
@@ -30,6 +33,17 @@ pub struct Entry<P> {
     fence: u64,
     /// Until when that lease holds it; `None`: nobody does.
     held_until: Option<Timestamp>,
+}
+
+/// Where a task stood that was set apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Apart {
+    /// It waited.
+    Waiting,
+    /// It was held until then.
+    Held(Timestamp),
+    /// It was a dead letter.
+    Buried,
 }
 
 /// When a lane's next task can be leased.
@@ -115,14 +129,15 @@ impl<P: Clone> LaneBook<P> {
             return Pushed::Known;
         }
         let hash = self.hasher.hash_one(&*task.id);
-        self.due.insert((task.visible_at, position));
+        let visible_at = task.visible_at.max(now);
+        self.due.insert((visible_at, position));
         self.waiting.insert(position);
         let entry = Entry {
             id: task.id.into(),
             payload,
             note: Box::from(&*task.note),
             pushed_at: now,
-            visible_at: task.visible_at,
+            visible_at,
             leases: 0,
             reason: None,
             fence: 0,
@@ -135,13 +150,13 @@ impl<P: Clone> LaneBook<P> {
         Pushed::New
     }
 
+    /// The next task, if it is visible among those that were reclaimed.
     pub(super) fn lease(
         &mut self,
         fence: u64,
         until: Timestamp,
         now: Timestamp,
     ) -> Option<(u64, Entry<P>)> {
-        self.reclaim(now);
         let &(visible_at, position) = self.due.first()?;
         if visible_at > now {
             return None;
@@ -169,28 +184,28 @@ impl<P: Clone> LaneBook<P> {
         }
     }
 
-    pub(super) fn release(&mut self, position: u64, at: Timestamp, note: Bytes) {
+    pub(super) fn release(&mut self, position: u64, at: Timestamp, note: Box<[u8]>) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
             entry.fence = 0;
             entry.visible_at = at;
-            entry.note = Box::from(&*note);
+            entry.note = note;
             self.due.insert((at, position));
             self.waiting.insert(position);
         }
     }
 
-    pub(super) fn bury(&mut self, position: u64, reason: String, note: Bytes) {
+    pub(super) fn bury(&mut self, position: u64, reason: String, note: Box<[u8]>) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
             entry.fence = 0;
             entry.reason = Some(reason.into());
-            entry.note = Box::from(&*note);
+            entry.note = note;
             self.buried.insert(position);
         }
     }
 
-    pub(super) fn revive(&mut self, position: u64, at: Timestamp, note: Bytes) -> bool {
+    pub(super) fn revive(&mut self, position: u64, at: Timestamp, note: Box<[u8]>) -> bool {
         let is_buried = self.buried.contains(&position);
         if is_buried {
             self.release(position, at, note);
@@ -213,6 +228,40 @@ impl<P: Clone> LaneBook<P> {
     pub(super) fn relocate(&mut self, position: u64, payload: P) {
         if let Some(entry) = self.tasks.get_mut(&position) {
             entry.payload = payload;
+        }
+    }
+
+    pub(super) fn set_apart(&mut self, position: u64) -> Option<Apart> {
+        let is_buried = self.buried.contains(&position);
+        let apart = match self.tasks.get(&position)?.held_until {
+            Some(until) => Apart::Held(until),
+            None if is_buried => Apart::Buried,
+            None => Apart::Waiting,
+        };
+        self.unplace(position);
+        Some(apart)
+    }
+
+    pub(super) fn rejoin(&mut self, position: u64, apart: Apart) {
+        let Some(entry) = self.tasks.get_mut(&position) else {
+            return;
+        };
+        match apart {
+            Apart::Held(until) => {
+                entry.held_until = Some(until);
+                self.leased.insert((until, position));
+            }
+            Apart::Buried => _ = self.buried.insert(position),
+            Apart::Waiting => {
+                self.due.insert((entry.visible_at, position));
+                self.waiting.insert(position);
+            }
+        }
+    }
+
+    pub(super) fn count_leases(&mut self, position: u64, leases: u32) {
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.leases = entry.leases.max(leases);
         }
     }
 

@@ -1,6 +1,9 @@
 //! Which tasks there are, and who holds them: the index of every driver that keeps one in memory.
 
+mod facts;
 mod lane;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,18 +15,25 @@ use fc_core::port::queue::{
 use fc_core::{Error, ErrorKind, Result, Timestamp};
 
 use lane::LaneBook;
-pub use lane::{Entry, Visible};
+pub use lane::{Apart, Entry, Standing, Visible};
 
 /// All lanes of a queue. `P` is where a task's payload is: the bytes, or their place in a file.
 ///
-/// Every operation but [`Book::list`], [`Book::purge`] and a redrive of all costs the logarithm of the
+/// Every operation but [`Book::list`], [`Book::purgeable`] and a redrive of all costs the logarithm of the
 /// lane's tasks at most. Fences and positions grow and are never used again; a book that is built anew
 /// begins both above those of its past ([`Book::new`]).
+///
+/// A task that may be leased from a time in the past on takes its place behind those that are visible
+/// already: what is tried again or redriven does not starve behind new tasks, nor they behind it.
 #[derive(Debug)]
 pub struct Book<P> {
     lanes: BTreeMap<Lane, LaneBook<P>>,
+    /// Tasks of all lanes.
+    len: u64,
     position: u64,
     fence: u64,
+    /// The latest time that was told.
+    latest: Timestamp,
 }
 
 /// A task as it was leased.
@@ -38,7 +48,7 @@ pub struct Lent<P> {
 impl<P: Clone> Book<P> {
     /// An empty book whose positions and fences are above these.
     pub fn new(position: u64, fence: u64) -> Self {
-        Self { lanes: BTreeMap::new(), position, fence }
+        Self { lanes: BTreeMap::new(), len: 0, position, fence, latest: Timestamp::default() }
     }
 
     /// The position of the next push, if nobody names another.
@@ -48,12 +58,12 @@ impl<P: Clone> Book<P> {
 
     /// Tasks of all lanes.
     pub fn len(&self) -> u64 {
-        self.lanes.values().map(LaneBook::len).sum()
+        self.len
     }
 
     /// Whether there is no task.
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.len == 0
     }
 
     /// Whether the lane has a task of this id, wherever it stands.
@@ -66,6 +76,11 @@ impl<P: Clone> Book<P> {
         let lane = self.lanes.get(lane)?;
         let position = lane.position(id)?;
         Some((position, lane.entry(position)?))
+    }
+
+    /// The task at a position.
+    pub fn entry(&self, lane: &str, position: u64) -> Option<&Entry<P>> {
+        self.lanes.get(lane)?.entry(position)
     }
 
     /// Adds a task at the next position, unless its id is known.
@@ -83,6 +98,7 @@ impl<P: Clone> Book<P> {
         payload: P,
         now: Timestamp,
     ) -> Pushed {
+        self.latest = self.latest.max(now);
         let pushed = match self.lanes.get_mut(lane) {
             Some(book) => book.push(position, task, payload, now),
             None => {
@@ -94,11 +110,13 @@ impl<P: Clone> Book<P> {
         };
         if pushed == Pushed::New {
             self.position = self.position.max(position);
+            self.len += 1;
         }
         pushed
     }
 
-    /// At most `max` tasks that are visible at `now`, held until `until`.
+    /// At most `max` tasks that are visible at `now`, held until `until`; none of them twice, even if
+    /// that has passed.
     pub fn lease(
         &mut self,
         lane: &Lane,
@@ -106,9 +124,11 @@ impl<P: Clone> Book<P> {
         until: Timestamp,
         now: Timestamp,
     ) -> Vec<Lent<P>> {
+        self.latest = self.latest.max(now);
         let Some(book) = self.lanes.get_mut(lane) else {
             return Vec::new();
         };
+        book.reclaim(now);
         let mut lent = Vec::new();
         while lent.len() < max {
             let Some((position, entry)) = book.lease(self.fence + 1, until, now) else {
@@ -162,17 +182,13 @@ impl<P: Clone> Book<P> {
     pub fn conclude(&mut self, lane: &Lane, position: u64, verdict: Verdict) -> Option<P> {
         let book = self.lanes.get_mut(lane)?;
         match verdict {
-            Verdict::Done => {
-                let removed = book.remove(position);
-                self.forget_if_empty(lane);
-                removed.map(|entry| entry.payload)
-            }
+            Verdict::Done => self.remove(lane, position).map(|entry| entry.payload),
             Verdict::Retry { at, note } => {
-                book.release(position, at, note);
+                book.release(position, at.max(self.latest), boxed(note));
                 None
             }
             Verdict::Bury { reason, note } => {
-                book.bury(position, reason, note);
+                book.bury(position, reason, boxed(note));
                 None
             }
         }
@@ -190,9 +206,7 @@ impl<P: Clone> Book<P> {
         if book.is_leased(position) {
             return (Cancelled::Held, None);
         }
-        let removed = book.remove(position);
-        self.forget_if_empty(lane);
-        (Cancelled::Removed, removed.map(|entry| entry.payload))
+        (Cancelled::Removed, self.remove(lane, position).map(|entry| entry.payload))
     }
 
     /// Whether a task of the lane can be leased.
@@ -241,7 +255,8 @@ impl<P: Clone> Book<P> {
 
     /// Lets a dead letter wait again.
     pub fn revive(&mut self, lane: &Lane, position: u64, at: Timestamp, note: Bytes) -> bool {
-        self.lanes.get_mut(lane).is_some_and(|book| book.revive(position, at, note))
+        let at = at.max(self.latest);
+        self.lanes.get_mut(lane).is_some_and(|book| book.revive(position, at, boxed(note)))
     }
 
     /// Positions of all waiting tasks or dead letters at `now`.
@@ -265,9 +280,13 @@ impl<P: Clone> Book<P> {
 
     /// Removes the task at a position.
     pub fn remove(&mut self, lane: &Lane, position: u64) -> Option<Entry<P>> {
-        let removed = self.lanes.get_mut(lane)?.remove(position);
-        self.forget_if_empty(lane);
-        removed
+        let book = self.lanes.get_mut(lane)?;
+        let removed = book.remove(position)?;
+        self.len -= 1;
+        if book.len() == 0 {
+            self.lanes.remove(lane);
+        }
+        Some(removed)
     }
 
     /// Changes where a task's payload is.
@@ -277,11 +296,40 @@ impl<P: Clone> Book<P> {
         }
     }
 
-    fn forget_if_empty(&mut self, lane: &Lane) {
-        if self.lanes.get(lane).is_some_and(|book| book.len() == 0) {
-            self.lanes.remove(lane);
+    /// Never uses this position again, nor any below it.
+    pub fn begin_above(&mut self, position: u64) {
+        self.position = self.position.max(position);
+    }
+
+    /// Whether somebody holds the task at a position, or did when the lane was last looked at.
+    pub fn is_held(&self, lane: &str, position: u64) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| lane.is_leased(position))
+    }
+
+    /// Sets a task apart, so that nobody can lease it and no lease of it ends, while what becomes of it
+    /// is being written: until it is concluded, removed, or [`Book::rejoin`]ed with what this gives.
+    pub fn set_apart(&mut self, lane: &str, position: u64) -> Option<Apart> {
+        self.lanes.get_mut(lane)?.set_apart(position)
+    }
+
+    /// Puts a task that was set apart back to where it stood.
+    pub fn rejoin(&mut self, lane: &str, position: u64, apart: Apart) {
+        if let Some(book) = self.lanes.get_mut(lane) {
+            book.rejoin(position, apart);
         }
     }
+
+    /// Lets a task have been leased at least this often: for a driver that reads its log again.
+    pub fn count_leases(&mut self, lane: &str, position: u64, leases: u32) {
+        if let Some(book) = self.lanes.get_mut(lane) {
+            book.count_leases(position, leases);
+        }
+    }
+}
+
+/// What is kept of a note: no more than its bytes.
+fn boxed(note: Bytes) -> Box<[u8]> {
+    Vec::from(note).into_boxed_slice()
 }
 
 /// The error of a token that holds nothing.
