@@ -11,7 +11,7 @@ use fc_core::{
 
 use crate::core::concurrency::ConcurrencyLimits;
 use crate::core::destination::{DEPTH_MAX, RecordForm};
-use crate::core::retry::RetryPolicy;
+use crate::core::retry::{DeliveryPolicy, RetryPolicy};
 use crate::core::sideline::SidelineLimits;
 use crate::destination::Registry;
 
@@ -25,14 +25,16 @@ pub struct EngineConfig {
     pub region: String,
     /// When tasks are tried again (ASY-2, 3, 4). Default: [`RetryPolicy::function_compute`].
     pub retry: RetryPolicy,
-    /// When a delivery to a destination is tried again. Default: as throttled and system errors of
-    /// [`RetryPolicy::function_compute`].
-    pub delivery: RetryPolicy,
+    /// When a delivery to a destination is tried again. Default: [`DeliveryPolicy::day`].
+    pub delivery: DeliveryPolicy,
     /// How long one delivery may take. Default: 30 s.
     pub delivery_timeout: Duration,
     /// How long a lease holds a task; it is renewed three times in that while the task runs. After a
     /// crash its tasks are run again this much later at the latest. Default: 60 s.
     pub visibility: Duration,
+    /// Leases of a task that may end without a word from their holder, beyond which the task is a dead
+    /// letter: it may be what kills them (I11). Default: 100, more than restarts in a bad week.
+    pub lost_leases_max: u32,
     /// Tasks that run at once in this process. Default: from 64 to 1024.
     pub concurrency: ConcurrencyLimits,
     /// The same of one lane. Default: from 16 to 256.
@@ -73,9 +75,10 @@ impl Default for EngineConfig {
             limits: Limits::function_compute(),
             region: String::new(),
             retry: RetryPolicy::function_compute(),
-            delivery: RetryPolicy::function_compute(),
+            delivery: DeliveryPolicy::day(),
             delivery_timeout: Duration::from_secs(30),
             visibility: Duration::from_secs(60),
+            lost_leases_max: 100,
             concurrency: ConcurrencyLimits { start: 64, max: 1024, cut_pause },
             lane_concurrency: ConcurrencyLimits { start: 16, max: 256, cut_pause },
             batch_max: 32,

@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 use fc_core::port::queue::Verdict;
-use fc_core::{Context, Deadline, Error, Result, Retry, TaskStatus, Timestamp};
+use fc_core::{Context, Deadline, Error, Result, TaskStatus, Timestamp};
 
 use super::ending;
 use super::lease::{Held, Lost};
 use super::run::{Load, Work, settle};
 use crate::core::destination::{Address, Message, RecordForm, Source};
-use crate::core::retry::{Next, Outcome};
-use crate::core::wall::later;
+use crate::core::retry::Next;
 use crate::engine::NO_NOTE;
 
 /// Delivers a result once; again by the delivery's policy, and as long as that allows.
@@ -50,19 +49,9 @@ pub(super) async fn deliver(
     };
     tracing::warn!(task = work.envelope.head.task_id, destination, %error, "not delivered");
     let now = shared.wall.now();
-    let outcome = match error.retry() {
-        Retry::Safe | Retry::After(_) => Outcome::System,
-        Retry::Never | Retry::Exhausted => Outcome::Invalid(error.kind()),
-    };
-    let decision = policy.decide(&work.progress, outcome, now, now.as_unix_millis());
+    let decision = policy.decide(&work.progress, Some(error.retry()), now, work.seed());
     if let Next::Retry { at } = decision.next {
         let note = Bytes::copy_from_slice(&decision.progress.encode());
-        let at = match error.retry() {
-            Retry::After(pause) => {
-                at.max(later(now, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)))
-            }
-            _ => at,
-        };
         return settle(held, Verdict::Retry { at, note }).await;
     }
     ending::delivered(work, false, held).await?;

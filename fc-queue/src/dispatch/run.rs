@@ -20,6 +20,9 @@ use crate::core::stored_task::StoredTask;
 use crate::engine::{NO_NOTE, Shared};
 use crate::tasks::TaskKey;
 
+/// The condition of a task whose holders died again and again: it may be what kills them (I11).
+const HOLDERS_LOST: &str = "HoldersLost";
+
 /// What a task has shown of the capacity behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Load {
@@ -39,6 +42,8 @@ pub(super) struct Work<'w> {
     pub(super) function: FunctionName,
     pub(super) qualifier: Qualifier,
     pub(super) progress: Progress,
+    /// Leases whose holders did not say what became of them: they died, or lost them.
+    lost_leases: u32,
     /// It was a dead letter, and an operator lets it run again.
     is_redriven: bool,
 }
@@ -47,6 +52,15 @@ impl Work<'_> {
     pub(super) fn key(&self) -> TaskKey<'_> {
         let (function, id) = (self.function.as_str(), &*self.envelope.head.task_id);
         TaskKey { account: self.account, function, id }
+    }
+
+    /// The same for the same attempt of the same task, whoever runs it (FNV-1a).
+    pub(super) fn seed(&self) -> u64 {
+        let attempt = self.progress.attempts().to_le_bytes();
+        let bytes = self.envelope.head.task_id.bytes().chain(attempt);
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     pub(super) fn tell(&self, status: TaskStatus, attempts: u32) {
@@ -96,6 +110,7 @@ fn work<'w>(shared: &'w Arc<Shared>, envelope: &'w Envelope, leased: &Leased) ->
         account: head.account.parse()?,
         function: head.function.parse()?,
         qualifier: head.qualifier.parse()?,
+        lost_leases: leased.leases_before.saturating_sub(progress.attempts()),
         is_redriven: !leased.note.is_empty() && progress.attempts() == 0,
         progress,
     })
@@ -127,6 +142,11 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
     let policy = policy(shared, job);
     if policy.is_expired(&work.progress, now) {
         let end = End::expired(&policy, work.progress.attempts());
+        ending::end(work, job, end, None, held).await?;
+        return Ok(Load::Unknown);
+    }
+    if work.lost_leases > shared.config.lost_leases_max && !work.is_redriven {
+        let end = End::failed(HOLDERS_LOST, work.progress.attempts() + work.lost_leases);
         ending::end(work, job, end, None, held).await?;
         return Ok(Load::Unknown);
     }
@@ -247,7 +267,7 @@ async fn decide(
 ) -> Result<Load, Lost> {
     let Work { shared, envelope, .. } = *work;
     let now = shared.wall.now();
-    let seed = seed(&envelope.head.task_id, work.progress.attempts());
+    let seed = work.seed();
     let whose = (work.account, &work.function);
     let outcome = answer.outcome;
     let decision = shared.budgets.decide(policy, whose, &work.progress, outcome, (now, seed));
@@ -307,14 +327,6 @@ async fn retrying(
             Ok(true)
         }
     }
-}
-
-/// The same for the same attempt of the same task, whoever runs it (FNV-1a).
-fn seed(task_id: &str, attempt: u32) -> u64 {
-    let bytes = task_id.bytes().chain(attempt.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// A running task that its caller may stop.

@@ -1,12 +1,16 @@
 //! Tasks of a function, page by page.
 
-use fc_core::{AccountId, AsyncTask, Error, FunctionName, Page, Result, TaskQuery, Timestamp};
+use fc_core::{
+    AccountId, AsyncTask, Error, FunctionName, Page, Qualifier, Result, TaskQuery, Timestamp,
+};
 
 use super::keys::{Order, TaskKey};
 use super::records::Records;
 use super::text_of;
 use crate::configs::check_limit;
 
+/// Bytes of payloads on one page; a page that reaches them is short.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Entries of an index that one page looks at: with a filter that few pass, a page is short and names
 /// where to go on.
 const LOOKED_AT_MAX: usize = 1000;
@@ -24,7 +28,7 @@ pub(super) async fn page(
     let index = order.index(account, function.as_str());
     let mut after = start(order, &index, &query)?;
     let mut items = Vec::new();
-    let mut looked_at = 0;
+    let (mut looked_at, mut bytes) = (0, 0);
     loop {
         let entries = records.store().list(&index, after.as_deref(), BATCH).await?;
         let is_last = entries.len() < BATCH;
@@ -36,7 +40,7 @@ pub(super) async fn page(
             if is_behind(order, accepted, &query) {
                 return Ok(Page { items, next_token: None });
             }
-            if items.len() == limit || looked_at == LOOKED_AT_MAX {
+            if items.len() == limit || looked_at == LOOKED_AT_MAX || bytes >= PAGE_BYTES_MAX {
                 let next_token = after.and_then(|key| key.strip_prefix(&index).map(str::to_owned));
                 return Ok(Page { items, next_token });
             }
@@ -45,6 +49,8 @@ pub(super) async fn page(
             if id.starts_with(&query.prefix)
                 && let Some(task) = read(records, key, &query).await?
             {
+                let payloads = [&task.task_payload, &task.return_payload];
+                bytes += payloads.into_iter().flatten().map(String::len).sum::<usize>();
                 items.push(task);
             }
             after = Some(entry.key);
@@ -61,7 +67,10 @@ async fn read(records: &Records, key: TaskKey<'_>, query: &TaskQuery) -> Result<
         return Ok(None);
     };
     let mut task = stored.task;
-    if query.status.is_some_and(|status| status != task.status) {
+    let is_of = |qualifier: &Qualifier| task.qualifier == qualifier.to_string();
+    if query.status.is_some_and(|status| status != task.status)
+        || !query.qualifier.as_ref().is_none_or(is_of)
+    {
         return Ok(None);
     }
     if query.include_payload {
