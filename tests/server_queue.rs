@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fc_testkit::server::{NatsServer, NatsSettings, PostgresServer};
 use http::Method;
 
 use support::{Functions, Server, Signal, eventually, exchange_with, header, json};
@@ -225,4 +226,34 @@ async fn submit(address: std::net::SocketAddr, told: Arc<Mutex<Told>>, next: Arc
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_a_hundred_kills_lose_nothing() {
     kill_loop(100, &[], |_| {}).await;
+}
+
+/// The same over NATS: the server is killed, and every other time the broker with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_twenty_kills_over_nats_lose_nothing() {
+    let broker = Mutex::new(NatsServer::start(NatsSettings::default()).unwrap());
+    let url = broker.lock().unwrap().url();
+    kill_loop(20, &["--queue", &url, "--store", &url], |kill| {
+        if kill % 2 == 1 {
+            let mut broker = broker.lock().unwrap();
+            broker.kill9().unwrap();
+            broker.restart().unwrap();
+        }
+    })
+    .await;
+}
+
+/// The same over PostgreSQL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_twenty_kills_over_postgres_lose_nothing() {
+    let database = Mutex::new(PostgresServer::start(&[]).unwrap());
+    let url = database.lock().unwrap().url();
+    kill_loop(20, &["--queue", &url, "--store", &url], |kill| {
+        if kill % 2 == 1 {
+            let mut database = database.lock().unwrap();
+            database.kill9().unwrap();
+            database.restart().unwrap();
+        }
+    })
+    .await;
 }

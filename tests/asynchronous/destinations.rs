@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fc::core::port::queue::Lane;
-use fc::core::{ErrorKind, FailureType, Queue, Tasks};
+use fc::core::{ErrorKind, FailureType, Tasks};
 use serde_json::{Value, json};
 
 use crate::support::{Act, HOUR, World, account, name};
