@@ -175,6 +175,11 @@ impl Shared {
         format!("acs:fc:{}:{account}:functions/{function}", self.config.region)
     }
 
+    /// The lane of a function's tasks.
+    pub(crate) fn lane(&self, account: AccountId, function: &FunctionName, is_aside: bool) -> Lane {
+        if is_aside { Lane::function(account, function) } else { Lane::account(account) }
+    }
+
     /// How an invocation under these settings is run, and whether it is a task that is recorded.
     pub(crate) fn job(&self, config: Option<&AsyncConfig>) -> Result<(InvokeJob, bool)> {
         let policy = &self.config.retry;

@@ -119,25 +119,49 @@ async fn submit(shared: &Arc<Shared>, cx: Context, submission: Submission) -> Re
     let Submission { account, function, envelope, visible_at } = submission;
     let payload = envelope.encode()?;
     let task = NewTask::new(envelope.queue_id(), payload).visible_at(visible_at);
+    let queued = Queued::count(shared, account, &function);
     if !envelope.head.is_tracked {
-        return push(shared, cx, account, &function, task).await;
+        return push(shared, cx, queued, task).await;
     }
     let key = TaskKey { account, function: function.as_str(), id: &envelope.head.task_id };
     let arn = shared.arn(account, &function);
-    let record = StoredTask::new(envelope.head.clone(), arn);
+    let record = StoredTask::new(envelope.head.clone(), &queued.lane, arn);
     match shared.records.create(key, &record, &envelope.body).await {
         Ok(Created::New) => {}
-        Ok(Created::Exists(first)) => {
-            return Err(already_exists(shared, cx, key, &first).await);
-        }
+        Ok(Created::Exists(first)) => return Err(already_exists(shared, cx, key, &first).await),
         Err(error) => return Err(give_up(shared, key, &record, error).await),
     }
-    match push(shared, cx, account, &function, task).await {
+    match push(shared, cx, queued, task).await {
         Ok(()) => {
             shared.tell(account, &function, key.id, TaskStatus::Enqueued, 0);
             Ok(())
         }
         Err(error) => Err(give_up(shared, key, &record, error).await),
+    }
+}
+
+/// The lane of a new task, which is counted there unless it is not queued after all.
+struct Queued<'q> {
+    shared: &'q Arc<Shared>,
+    account: AccountId,
+    function: &'q FunctionName,
+    lane: Lane,
+    is_queued: bool,
+}
+
+impl<'q> Queued<'q> {
+    fn count(shared: &'q Arc<Shared>, account: AccountId, function: &'q FunctionName) -> Self {
+        let is_aside = shared.sideline.lock().enqueue(account, function);
+        let lane = shared.lane(account, function, is_aside);
+        Self { shared, account, function, lane, is_queued: false }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if !self.is_queued {
+            self.shared.sideline.lock().over(self.account, self.function);
+        }
     }
 }
 
@@ -188,25 +212,20 @@ async fn complete(
     let visible_at = Timestamp::from_unix_millis(job.not_before);
     let task = NewTask::new(envelope.queue_id(), envelope.encode()?).visible_at(visible_at);
     let function = FunctionName::new(key.function)?;
-    // The function's own lane may have it, too: the runner asks the record before it runs anything.
-    push(shared, cx, key.account, &function, task).await
+    let mut queued = Queued::count(shared, key.account, &function);
+    queued.lane = Lane::new(&first.lane)?;
+    push(shared, cx, queued, task).await
 }
 
 async fn push(
     shared: &Arc<Shared>,
     cx: Context,
-    account: AccountId,
-    function: &FunctionName,
+    mut queued: Queued<'_>,
     task: NewTask,
 ) -> Result<()> {
-    let is_aside = shared.sideline.lock().enqueue(account, function);
-    let lane = if is_aside { Lane::function(account, function) } else { Lane::account(account) };
-    let pushed = push_until_known(shared, cx, &lane, task).await;
-    if !matches!(pushed, Ok(Pushed::New)) {
-        shared.sideline.lock().over(account, function);
-    }
-    pushed?;
-    shared.lanes.found(shared, &lane);
+    let pushed = push_until_known(shared, cx, &queued.lane, task).await?;
+    queued.is_queued = pushed == Pushed::New;
+    shared.lanes.found(shared, &queued.lane);
     Ok(())
 }
 

@@ -224,3 +224,45 @@ async fn asy_9_a_result_is_kept_up_to_a_megabyte() {
         assert_eq!(task.status, TaskStatus::Succeeded);
     }
 }
+
+/// I10: a second task of the same id is not queued again, also where its function has moved to a lane
+/// of its own meanwhile.
+#[tokio::test]
+async fn i10_a_busy_function_s_task_is_queued_once() {
+    let world = World::with(|config| {
+        config.sideline = fc::queue::core::sideline::SidelineLimits { enter: 3, leave: 1 };
+    })
+    .await;
+    let later = |id: &str| Asynchronous { task_id: Some(id.into()), delay: Some(HOUR) };
+    world.submit_as("f", "1", later("first")).await.unwrap();
+    for number in 0..5 {
+        world.submit_as("f", "x", later(&format!("t{number}"))).await.unwrap();
+    }
+    let own = fc::core::port::queue::Lane::function(account(), &name("f"));
+    assert!(world.engine.depth(&own).await.unwrap().waiting > 0, "it has a lane of its own");
+    let refused = world.submit_as("f", "1", later("first")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TaskAlreadyExists);
+    world.pass(HOUR * 2).await;
+    assert_eq!(world.seen().len(), 6);
+    assert_eq!(world.engine.depth(&own).await.unwrap(), Default::default());
+}
+
+/// ASY-6: a task whose dead letter is redriven begins anew, and says so.
+#[tokio::test]
+async fn asy_6_a_task_is_redriven() {
+    let world = World::new().await;
+    world.act("f", [Act::Fail(FailureType::Unhandled), Act::Echo]);
+    world.configure("f", serde_json::json!({ "maxAsyncRetryAttempts": 0 })).await.unwrap();
+    world.submit_named("f", "in", "t").await.unwrap();
+    world.pass(HOUR).await;
+    assert_eq!(world.task("f", "t").await.unwrap().status, TaskStatus::Failed);
+    assert_eq!(world.engine.redrive(world.cx(), &world.lane(), None).await.unwrap(), 1);
+    world.pass(HOUR).await;
+    let task = world.task("f", "t").await.unwrap();
+    use TaskStatus::{Dequeued, Enqueued, Failed, Running, Succeeded};
+    assert_eq!(
+        of(&task),
+        [Enqueued, Dequeued, Running, Failed, Enqueued, Dequeued, Running, Succeeded]
+    );
+    assert_eq!(world.seen(), ["f 0 in", "f 0 in"]);
+}

@@ -44,6 +44,12 @@ impl Sideline {
         load.is_aside
     }
 
+    /// Whether a task of this function would be queued in the function's own lane.
+    pub fn is_aside(&self, account: AccountId, function: &FunctionName) -> bool {
+        let load = self.functions.get(&(account, function.clone()));
+        load.is_some_and(|load| load.is_aside || load.tasks >= self.limits.enter)
+    }
+
     /// A task of this function is over, or was not queued after all.
     pub fn over(&mut self, account: AccountId, function: &FunctionName) {
         let key = (account, function.clone());
@@ -85,6 +91,7 @@ mod tests {
                 if is_new {
                     tasks[which] += 1;
                     aside[which] = aside[which] || tasks[which] > 5;
+                    prop_assert_eq!(sideline.is_aside(account, &names[which]), aside[which]);
                     prop_assert_eq!(sideline.enqueue(account, &names[which]), aside[which]);
                 } else {
                     tasks[which] = tasks[which].saturating_sub(1);

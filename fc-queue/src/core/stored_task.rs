@@ -1,5 +1,6 @@
 //! A task's record, and the steps that it may take (ASY-9).
 
+use fc_core::port::queue::Lane;
 use fc_core::{AsyncTask, Error, ErrorKind, Result, TaskEvent, TaskStatus, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,8 @@ pub struct StoredTask {
     pub task: AsyncTask,
     /// What was queued, but for the payload.
     pub head: Head,
+    /// In which lane: once and for all, so that nobody queues it a second time in another.
+    pub lane: String,
     /// How it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -47,7 +50,7 @@ pub struct StoredTask {
 
 impl StoredTask {
     /// A task that was just accepted.
-    pub fn new(head: Head, function_arn: String) -> Self {
+    pub fn new(head: Head, lane: &Lane, function_arn: String) -> Self {
         let task = AsyncTask {
             task_id: head.task_id.clone(),
             request_id: head.request_id.clone(),
@@ -66,7 +69,8 @@ impl StoredTask {
             events: Vec::new(),
         };
         let accepted = Timestamp::from_unix_millis(head.accepted_at);
-        let mut stored = Self { task, head, ending: None };
+        let lane = lane.to_string();
+        let mut stored = Self { task, head, lane, ending: None };
         stored.note(TaskStatus::Enqueued, accepted, String::new());
         stored
     }
@@ -175,7 +179,7 @@ mod tests {
             is_tracked: true,
             job: Job::Invoke(InvokeJob::default()),
         };
-        StoredTask::new(head, "acs:fc:::functions/f".into())
+        StoredTask::new(head, &Lane::new("1").unwrap(), "acs:fc:::functions/f".into())
     }
 
     proptest! {

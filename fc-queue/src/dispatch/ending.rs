@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fc_core::port::queue::{FollowUp, Settlement, Verdict};
-use fc_core::{Error, FunctionName, Result, TaskStatus};
+use fc_core::{Error, ErrorKind, FunctionName, Result, TaskStatus};
 
 use super::attempt::Answer;
 use super::follow_up::{self, Ended};
-use super::lease::{Held, Lost};
+use super::lease::{Held, Lost, Pause};
 use super::run::{Work, settle};
 use crate::core::envelope::{Envelope, InvokeJob, Job};
 use crate::core::retry::{Outcome, RetryPolicy};
@@ -75,23 +75,37 @@ pub(super) async fn end(
     };
     let body = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
     if work.envelope.head.is_tracked {
-        let recorded = held.during(record(work, end, answer.as_ref(), &ending, &body)).await?;
-        match recorded {
-            // Somebody else has ended it, or this did before a crash: that end stands.
-            Ok(task) if task.ending.as_ref() != Some(&ending) => {
-                return again(work, job, task, held).await;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                // It is tried again from the queue once the lease ends: nothing is lost.
-                let id = &work.envelope.head.task_id;
-                tracing::error!(task = id, %error, "the end of a task cannot be recorded");
-                return Err(Lost);
-            }
+        let task = recorded(work, end, answer.as_ref(), &ending, &body, held).await?;
+        // Somebody else has ended it, or this did before a crash: that end stands.
+        if let Some(task) = task.filter(|task| task.ending.as_ref() != Some(&ending)) {
+            return again(work, job, task, held).await;
         }
     }
     let message = answer.and_then(|answer| answer.message);
     conclude(work, job, end.status, &ending, body, message.as_deref(), held).await
+}
+
+/// Writes the end down, however often it takes while the lease holds: the function is not run again
+/// because a store is away. `None`: there is no record any more.
+async fn recorded(
+    work: &Work<'_>,
+    end: End,
+    answer: Option<&Answer>,
+    ending: &Ending,
+    body: &Bytes,
+    held: &mut Held<'_>,
+) -> Result<Option<StoredTask>, Lost> {
+    let mut pause = Pause::default();
+    loop {
+        let error = match held.during(record(work, end, answer, ending, body)).await? {
+            Ok(task) => return Ok(Some(task)),
+            Err(error) if error.kind() == ErrorKind::TaskNotFound => return Ok(None),
+            Err(error) => error,
+        };
+        let id = &work.envelope.head.task_id;
+        tracing::warn!(task = id, %error, "the end of a task is not recorded yet");
+        held.pause(&mut pause).await?;
+    }
 }
 
 /// Ends a task whose record says that it is over: what follows may not have been pushed.
@@ -105,12 +119,15 @@ pub(super) async fn again(
         settle(held, Verdict::Done).await?;
         return Ok(());
     };
-    let result = match held.during(work.shared.records.result(work.key())).await? {
-        Ok(result) => result.unwrap_or_default(),
-        Err(error) => {
-            let id = &work.envelope.head.task_id;
-            tracing::error!(task = id, %error, "the result of a task cannot be read");
-            return Err(Lost);
+    let mut pause = Pause::default();
+    let result = loop {
+        match held.during(work.shared.records.result(work.key())).await? {
+            Ok(result) => break result.unwrap_or_default(),
+            Err(error) => {
+                let id = &work.envelope.head.task_id;
+                tracing::warn!(task = id, %error, "the result of a task is not read yet");
+                held.pause(&mut pause).await?;
+            }
         }
     };
     let message = task.task.task_error_message;
@@ -161,23 +178,27 @@ async fn conclude(
 ) -> Result<(), Lost> {
     let Work { shared, envelope, .. } = *work;
     let ended = Ended { envelope, ending, body, status };
-    let follow_up = follow_up::of(shared, work.account, job, &ended);
-    let settlement = match follow_up {
-        Ok(follow_up) => settlement(status, ending, message, follow_up),
+    let mut found = None;
+    let settlement = match follow_up::of(shared, work.account, job, &ended) {
+        Ok(follow) => {
+            let task = follow.as_ref().map(|follow| follow.task.clone());
+            found = follow;
+            settlement(status, ending, message, task)
+        }
         Err(error) => {
             undelivered(work, &error, held).await?;
             Settlement::from(dead_letter(&format!("destination: {}", error.message()), NO_NOTE))
         }
     };
-    let found = settlement.follow_ups.first().map(|follow_up| follow_up.lane.clone());
     if let Err(error) = held.settle(settlement).await? {
         // What follows is not one that the queue can keep.
+        found = None;
         undelivered(work, &error, held).await?;
         let reason = format!("destination: {}", error.message());
         settle(held, dead_letter(&reason, NO_NOTE)).await?;
     }
-    if let Some(lane) = &found {
-        shared.lanes.found(shared, lane);
+    if let Some(follow) = &found {
+        follow.queued(shared, work.account);
     }
     shared.sideline.lock().over(work.account, &work.function);
     work.tell(status, ending.attempts);
@@ -265,9 +286,10 @@ pub(crate) async fn stopped_in_queue(
         let status = TaskStatus::Stopped;
         let ended = Ended { envelope: &envelope, ending: &ending, body, status };
         match follow_up::of(shared, key.account, job, &ended) {
-            Ok(Some(FollowUp { lane, task })) => {
+            Ok(Some(follow)) => {
+                let FollowUp { lane, task } = follow.task.clone();
                 shared.ports.queue.push(shared.context(), &lane, task).await?;
-                shared.lanes.found(shared, &lane);
+                follow.queued(shared, key.account);
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(task = key.id, %error, "a stop cannot be delivered"),

@@ -1,6 +1,7 @@
 //! What follows a task that is over: a task that brings its result to a function, a lane, or somewhere
 //! else (ASY-5).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +28,23 @@ pub(super) struct Ended<'e> {
     pub(super) status: TaskStatus,
 }
 
+/// What follows a task.
+pub(super) struct Follow {
+    pub(super) task: FollowUp,
+    /// The function that it runs, if it runs one.
+    function: Option<FunctionName>,
+}
+
+impl Follow {
+    /// It is queued now.
+    pub(super) fn queued(&self, shared: &Arc<Shared>, account: AccountId) {
+        if let Some(function) = &self.function {
+            shared.sideline.lock().enqueue(account, function);
+        }
+        shared.lanes.found(shared, &self.task.lane);
+    }
+}
+
 /// The task that brings a result to where it goes; `None`: it goes nowhere.
 ///
 /// # Errors
@@ -38,7 +56,7 @@ pub(super) fn of(
     account: AccountId,
     job: &InvokeJob,
     ended: &Ended<'_>,
-) -> Result<Option<FollowUp>> {
+) -> Result<Option<Follow>> {
     let is_success = ended.status == TaskStatus::Succeeded;
     let destination = if is_success { &job.on_success } else { &job.on_failure };
     let Some(destination) = destination else {
@@ -59,7 +77,8 @@ pub(super) fn of(
         Address::Function { function, qualifier, .. } => {
             let depth = next_depth(head.depth, shared.config.depth_max)?;
             let qualifier = qualifier.unwrap_or_default();
-            chained(shared, account, head, (&function, &qualifier), depth, record)?
+            let task = chained(shared, account, head, (&function, &qualifier), depth, record)?;
+            return Ok(Some(Follow { task, function: Some(function) }));
         }
         Address::Lane(lane) => plain(lane, head, record)?,
         Address::MnsQueue(queue) if !shared.ports.destinations.serves(Kind::MnsQueue) => {
@@ -74,7 +93,7 @@ pub(super) fn of(
             FollowUp { lane: Lane::account(account), task }
         }
     };
-    Ok(Some(follow_up))
+    Ok(Some(Follow { task: follow_up, function: None }))
 }
 
 /// A result in a lane that an integrator reads.
@@ -120,9 +139,9 @@ fn chained(
     };
     let envelope = Envelope { head, body: record };
     let task = NewTask::new(envelope.queue_id(), envelope.encode()?);
-    let is_aside = shared.sideline.lock().enqueue(account, function);
-    let lane = if is_aside { Lane::function(account, function) } else { Lane::account(account) };
-    Ok(FollowUp { lane, task })
+    // Counted once it is queued.
+    let is_aside = shared.sideline.lock().is_aside(account, function);
+    Ok(FollowUp { lane: shared.lane(account, function, is_aside), task })
 }
 
 /// What the destination is told (`alibaba-fc.md` 3.5).

@@ -19,6 +19,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Lost;
 
+/// How long to wait before the next try.
+#[derive(Debug)]
+pub(super) struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(PAUSE_MIN)
+    }
+}
+
 /// A task that is held here.
 pub(super) struct Held<'s> {
     shared: &'s Shared,
@@ -92,9 +102,9 @@ impl<'s> Held<'s> {
     ) -> Result<Result<(), Error>, Lost> {
         let settlement = settlement.into();
         let (shared, token) = (self.shared, self.token.clone());
-        let (queue, clock) = (&shared.ports.queue, &shared.ports.clock);
+        let queue = &shared.ports.queue;
         let mut may_be_settled = false;
-        let mut pause = PAUSE_MIN;
+        let mut pause = Pause::default();
         loop {
             let settled = queue.settle(shared.context(), &token, settlement.clone());
             let error = match self.during(settled).await? {
@@ -109,11 +119,17 @@ impl<'s> Held<'s> {
                 kind => may_be_settled |= kind == ErrorKind::Unknown,
             }
             tracing::warn!(task = token.task, %error, "a task is not settled yet");
-            // Held or not: whoever shuts down waits no longer than he said.
-            let sleep = clock.sleep_until(clock.now() + pause);
-            let held = shared.abandoning.run_until_cancelled(self.during(sleep)).await;
-            held.ok_or(Lost)??;
-            pause = (pause * 2).min(PAUSE_MAX);
+            self.pause(&mut pause).await?;
         }
+    }
+
+    /// Waits before something is tried again, and holds the lease meanwhile; not while the engine lets
+    /// go of what runs, so that whoever shuts down waits no longer than he said.
+    pub(super) async fn pause(&mut self, pause: &mut Pause) -> Result<(), Lost> {
+        let shared = self.shared;
+        let clock = &shared.ports.clock;
+        let sleep = clock.sleep_until(clock.now() + pause.0);
+        pause.0 = (pause.0 * 2).min(PAUSE_MAX);
+        shared.abandoning.run_until_cancelled(self.during(sleep)).await.ok_or(Lost)?
     }
 }

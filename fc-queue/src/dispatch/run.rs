@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fc_core::port::queue::{Leased, Verdict};
+use fc_core::port::queue::{Lane, Leased, Verdict};
 use fc_core::{
     AccountId, Error, ErrorKind, FunctionName, Instant, Qualifier, Result, Target, TaskStatus,
     Timestamp,
@@ -151,7 +151,7 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
         return Ok(Load::Unknown);
     }
     if envelope.head.is_tracked {
-        match held.during(begin(work)).await? {
+        match held.during(begin(work, held.token().lane.clone())).await? {
             Ok(Begin::Run) => {}
             Ok(Begin::Stop) => {
                 let end = End::stopped(&policy, work.progress.attempts());
@@ -169,6 +169,12 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
                 return decide(work, job, &policy, answer, held).await;
             }
         }
+    }
+    // Writing that down took its time (I7).
+    if policy.is_expired(&work.progress, shared.wall.now()) {
+        let end = End::expired(&policy, work.progress.attempts());
+        ending::end(work, job, end, None, held).await?;
+        return Ok(Load::Unknown);
     }
     work.tell(TaskStatus::Running, work.progress.attempts());
     let target = Target::Named {
@@ -223,7 +229,7 @@ enum Begin {
 }
 
 /// Writes down that a task is begun, if it still may.
-async fn begin(work: &Work<'_>) -> Result<Begin> {
+async fn begin(work: &Work<'_>, lane: Lane) -> Result<Begin> {
     let Work { shared, envelope, .. } = *work;
     let now = shared.wall.now();
     let attempts = work.progress.attempts();
@@ -245,9 +251,9 @@ async fn begin(work: &Work<'_>) -> Result<Begin> {
         // The task of a chain is recorded when it is run: its queue knew of it first.
         Err(error) if error.kind() == ErrorKind::TaskNotFound && envelope.head.depth > 0 => {
             let arn = shared.arn(work.account, &work.function);
-            let task = StoredTask::new(envelope.head.clone(), arn);
+            let task = StoredTask::new(envelope.head.clone(), &lane, arn);
             shared.records.create(work.key(), &task, &envelope.body).await?;
-            Box::pin(begin(work)).await
+            Box::pin(begin(work, lane)).await
         }
         Err(error) if error.kind() == ErrorKind::TaskNotFound => {
             tracing::warn!(task = envelope.head.task_id, "a task without a record was refused");
