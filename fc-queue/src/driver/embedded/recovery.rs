@@ -301,7 +301,9 @@ impl Recovery<'_> {
         if self.state.put(put) == Pushed::Known {
             return Err("a task was pushed that is there already");
         }
-        self.state.book.count_leases(lane.as_str(), position, task.leases);
+        if task.leases > 0 {
+            self.state.book.count_leases(lane.as_str(), position, task.leases);
+        }
         if let Some(reason) = task.reason {
             let verdict = fc_core::port::queue::Verdict::Bury { reason: reason.to_owned(), note };
             self.state.conclude(&lane, position, verdict);

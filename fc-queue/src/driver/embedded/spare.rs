@@ -2,7 +2,7 @@
 //! sync has no metadata to write, and a full disk is found out before it matters.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -82,7 +82,7 @@ impl Spare {
     }
 }
 
-fn make(fs: &dyn Fs, path: &PathBuf, bytes: u64) -> io::Result<Arc<dyn File>> {
+fn make(fs: &dyn Fs, path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
     // Never a file that something else may still have open.
     match fs.remove(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
