@@ -1,12 +1,14 @@
 //! What proves a driver, and what a simulation is made of.
 //!
 //! [`SimClock`] is time under a test's control; [`ScriptedRuntime`] a runtime that does as it is
-//! told and writes down what was done to it. [`conformance`] has a suite for each port, and
+//! told and writes down what was done to it; [`faulty`] drivers fail as networks do, by a seed.
+//! [`conformance`] has a suite for each port, and
 //! [`broken`] the drivers that the suites must catch.
 
 pub mod broken;
 mod clock;
 pub mod conformance;
+pub mod faulty;
 pub mod scripted;
 
 pub use clock::SimClock;

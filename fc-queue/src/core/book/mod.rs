@@ -1,6 +1,8 @@
 //! Which tasks there are, and who holds them: the index of every driver that keeps one in memory.
 
 mod lane;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -16,7 +18,8 @@ pub use lane::{Apart, Entry, Visible};
 
 /// All lanes of a queue. `P` is where a task's payload is: the bytes, or their place in a file.
 ///
-/// Every operation but [`Book::list`], [`Book::purge`] and a redrive of all costs the logarithm of the
+/// A waiting task costs 300 bytes with an id of 40 and a `P` of 16 bytes (`tests/memory.rs`).
+/// Every operation but [`Book::list`], [`Book::purgeable`] and a redrive of all costs the logarithm of the
 /// lane's tasks at most. Fences and positions grow and are never used again; a book that is built anew
 /// begins both above those of its past ([`Book::new`]).
 ///

@@ -180,7 +180,7 @@ fn copy_frame(
     let mut cursor = Cursor::new(records);
     let mut copies = Vec::new();
     let state = shared.state.lock();
-    let mut copy = |task: &Task<'_>| {
+    let mut copy = |task: &Task<'_>| -> Result<(), &'static str> {
         let is_there = |payload: &Location| {
             payload.segment == number && payload.offset == scan::place(begin, records, task.payload)
         };

@@ -37,12 +37,12 @@ impl Spare {
         }
     }
 
-    /// What became of it, if that is known already.
-    pub(super) fn look(&mut self) -> io::Result<bool> {
+    /// Whether it is there; with `is_urgent`, once that is known.
+    pub(super) fn look(&mut self, is_urgent: bool) -> io::Result<bool> {
         match self {
             Self::None => Ok(false),
             Self::Ready(_) => Ok(true),
-            Self::Making(making) if !making.is_finished() => Ok(false),
+            Self::Making(making) if !is_urgent && !making.is_finished() => Ok(false),
             Self::Making(_) => {
                 let file = std::mem::replace(self, Self::None).wait()?;
                 *self = Self::Ready(file);
