@@ -99,7 +99,7 @@ impl Decide {
             Op::Redrive { lane, which, at, note } => {
                 self.redrive(state, lane, which, at.max(now), note)
             }
-            Op::Purge { lane, place, which } => self.purge(state, lane, place, which, now),
+            Op::Purge { lane, place, which } => self.purge(state, lane, place, &which, now),
             Op::Turn => Ok(Decided::Now(Ok(Answer::Turned))),
         };
         decided.unwrap_or_else(|error| Decided::Now(Err(error)))
@@ -199,11 +199,11 @@ impl Decide {
         state: &mut State,
         lane: Lane,
         place: Place,
-        which: Which,
+        which: &Which,
         now: Timestamp,
     ) -> Result<Decided> {
         let (after, up_to) = match which {
-            Which::Behind { after, up_to } => (after, up_to),
+            Which::Behind { after, up_to } => (*after, *up_to),
             Which::Id(_) => return Err(Error::internal("a purge means all tasks of a place")),
         };
         let (positions, next) = self.chunk(state, &lane, place, after, up_to, now);

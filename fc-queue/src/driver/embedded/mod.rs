@@ -28,6 +28,7 @@ mod decide;
 mod fs;
 mod leases;
 mod log;
+mod marks;
 mod queue;
 mod read;
 mod recovery;

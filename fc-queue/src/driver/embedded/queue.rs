@@ -143,10 +143,6 @@ impl Queue for EmbeddedQueue {
 
     async fn push(&self, cx: Context, lane: &Lane, task: NewTask) -> Result<Pushed> {
         task.check(&self.shared.capabilities, self.shared.clock.now())?;
-        // Whatever is in the book is durable.
-        if self.shared.state.lock().book.contains(lane.as_str(), &task.id) {
-            return Ok(Pushed::Known);
-        }
         match self.write(cx, Op::Push { lane: lane.clone(), task }).await? {
             Answer::Pushed(pushed) => Ok(pushed),
             _ => Err(answered_else()),

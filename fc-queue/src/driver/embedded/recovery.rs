@@ -18,12 +18,11 @@ use super::log::bytes::Cursor;
 use super::log::frame::ALIGN;
 use super::log::header::{self, Header};
 use super::log::record::{Record, Task};
-use super::log::watermark::{Found, Watermark};
+use super::log::watermark::Watermark;
 use super::log::{HEADER_BYTES, crc, leases};
+use super::marks;
 use super::scan::{self, Next, Scan};
 use super::state::{Location, Put, Segment, State};
-
-const MARKS: &str = "synced";
 
 /// What a directory holds.
 #[derive(Debug)]
@@ -79,8 +78,8 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
     let names = fs.list(dir).map_err(|e| failed("list", dir, &e))?;
     let mut numbers: Vec<u32> = names.iter().filter_map(|n| header::number(n, ".log")).collect();
     numbers.sort_unstable();
-    let is_there = names.iter().any(|name| name == MARKS);
-    let (marks, found) = marks(fs, dir, is_there, numbers.is_empty())?;
+    let is_there = names.iter().any(|name| name == marks::NAME);
+    let (marks, found) = marks::open(fs, dir, is_there, numbers.is_empty())?;
     let mark = found.watermark;
     let opened = open_all(fs, dir, &numbers)?;
     let first = opened.first().map(|segment| segment.header);
@@ -112,45 +111,6 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, cache_bytes_max: u64) -> Result<R
     }
     recovery.leases(&names)?;
     recovery.finish(&opened, marks, offset, epoch).map(|it| Recovered { turn: found.turn, ..it })
-}
-
-/// The file of what is synced, and what it says.
-fn marks(fs: &dyn Fs, dir: &Path, is_there: bool, is_new: bool) -> Result<(Arc<dyn File>, Found)> {
-    let path = dir.join(MARKS);
-    if is_there {
-        let file = fs.open(&path).map_err(|e| failed("open", &path, &e))?;
-        let mut bytes = Vec::new();
-        let len = file.len().map_err(|e| failed("read", &path, &e))?.min(4096);
-        bytes.resize(len as usize, 0);
-        file.read_full_at(&mut bytes, 0).map_err(|e| failed("read", &path, &e))?;
-        match Watermark::find(&bytes) {
-            Ok(found) => {
-                if found.is_worn {
-                    let path = path.display();
-                    tracing::warn!(%path, "one of two marks of what is synced is damaged");
-                    // Before the other one is written again.
-                    let (slot, at) = found.watermark.encode(found.turn);
-                    let mended = file.write_all_at(&slot, at).and_then(|()| file.sync_data());
-                    mended.map_err(|e| failed("mend", &dir.join(MARKS), &e))?;
-                }
-                return Ok((file, found));
-            }
-            Err(what) if !is_new => return Err(corrupt(&path, 0, what)),
-            // The process died while it made the file, before there was anything to mark.
-            Err(_) => {}
-        }
-    } else if !is_new {
-        return Err(corrupt(&path, 0, "the file is missing"));
-    }
-    let make = || {
-        let file = fs.create(&path)?;
-        file.write_all_at(&Watermark::default().file(), 0)?;
-        file.sync_data()?;
-        fs.sync_dir(dir)?;
-        Ok(file)
-    };
-    let file = make().map_err(|e| failed("make", &path, &e))?;
-    Ok((file, Found { watermark: Watermark::default(), is_worn: false, turn: 0 }))
 }
 
 /// Opens all segments, and judges their headers, alone and beside each other.
@@ -301,7 +261,9 @@ impl Recovery<'_> {
         if self.state.put(put) == Pushed::Known {
             return Err("a task was pushed that is there already");
         }
-        self.state.book.count_leases(lane.as_str(), position, task.leases);
+        if task.leases > 0 {
+            self.state.book.count_leases(lane.as_str(), position, task.leases);
+        }
         if let Some(reason) = task.reason {
             let verdict = fc_core::port::queue::Verdict::Bury { reason: reason.to_owned(), note };
             self.state.conclude(&lane, position, verdict);
@@ -413,13 +375,13 @@ pub(super) fn remove(fs: &dyn Fs, dir: &Path, number: u32) -> io::Result<()> {
     fs.sync_dir(dir)
 }
 
-fn failed(what: &str, path: &Path, e: &io::Error) -> Error {
+pub(super) fn failed(what: &str, path: &Path, e: &io::Error) -> Error {
     let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let kind = if full { ErrorKind::ResourceThrottled } else { ErrorKind::InternalServerError };
     Error::new(kind, format!("could not {what} '{}': {e}", path.display()))
 }
 
-fn corrupt(path: &Path, offset: u64, what: &str) -> Error {
+pub(super) fn corrupt(path: &Path, offset: u64, what: &str) -> Error {
     let path = path.display();
     Error::internal(format!("the queue's file '{path}' is corrupt at offset {offset}: {what}"))
 }

@@ -2,7 +2,7 @@
 //! sync has no metadata to write, and a full disk is found out before it matters.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -37,12 +37,12 @@ impl Spare {
         }
     }
 
-    /// What became of it, if that is known already.
-    pub(super) fn look(&mut self) -> io::Result<bool> {
+    /// Whether it is there; with `is_urgent`, once that is known.
+    pub(super) fn look(&mut self, is_urgent: bool) -> io::Result<bool> {
         match self {
             Self::None => Ok(false),
             Self::Ready(_) => Ok(true),
-            Self::Making(making) if !making.is_finished() => Ok(false),
+            Self::Making(making) if !is_urgent && !making.is_finished() => Ok(false),
             Self::Making(_) => {
                 let file = std::mem::replace(self, Self::None).wait()?;
                 *self = Self::Ready(file);
@@ -82,7 +82,7 @@ impl Spare {
     }
 }
 
-fn make(fs: &dyn Fs, path: &PathBuf, bytes: u64) -> io::Result<Arc<dyn File>> {
+fn make(fs: &dyn Fs, path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
     // Never a file that something else may still have open.
     match fs.remove(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),

@@ -148,16 +148,13 @@ impl Tail {
         if self.file.is_none() || left > self.segment_bytes / 2 {
             return None;
         }
-        match self.spare.look() {
-            Ok(true) => {
-                self.failed = None;
-                return None;
-            }
-            Ok(false) => {
-                if self.failed.as_ref().is_none_or(|(_, until)| *until <= now) {
-                    self.spare.begin(&self.fs, &self.dir, self.segment_bytes);
-                }
-            }
+        if self.failed.as_ref().is_none_or(|(_, until)| *until <= now) {
+            self.spare.begin(&self.fs, &self.dir, self.segment_bytes);
+        }
+        let is_full = left < self.segment_bytes / 8;
+        match self.spare.look(is_full) {
+            Ok(true) => self.failed = None,
+            Ok(false) => {}
             Err(e) => {
                 let error = self.failure("make the next segment", &e);
                 if self.failed.is_none() {
@@ -167,7 +164,6 @@ impl Tail {
                 self.failed = Some((error, now + PAUSE));
             }
         }
-        let is_full = left < self.segment_bytes / 8;
         self.failed.as_ref().filter(|_| is_full).map(|(error, _)| error.duplicate())
     }
 
