@@ -14,7 +14,8 @@ use postgres::{depth, drain, push, server, start};
 
 fn main() {
     let options = Options::from_args();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a tokio runtime of two workers");
     let server = server::start();
     type Section = (&'static str, fn(&Options, &tokio::runtime::Runtime, &str));

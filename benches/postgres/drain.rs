@@ -12,9 +12,9 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Runtime;
 
+use super::PAYLOAD;
 use super::plain::Plain;
 use super::server::{alternate, cx, lane, queue, rate};
-use super::PAYLOAD;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
 
@@ -101,7 +101,8 @@ async fn drained(
             while left.load(Ordering::Relaxed) > 0 {
                 let held = queue.lease(cx(), &lane, BATCH, Duration::from_secs(60)).await;
                 let held = held.expect("leased");
-                let settled = held.iter().map(|held| queue.settle(cx(), &held.token, Verdict::Done.into()));
+                let settled =
+                    held.iter().map(|held| queue.settle(cx(), &held.token, Verdict::Done.into()));
                 for settled in join_all(settled).await {
                     settled.expect("settled");
                 }

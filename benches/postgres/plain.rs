@@ -42,12 +42,15 @@ impl Plain {
         tokio::spawn(connection);
         client.batch_execute("SET client_min_messages = warning").await.expect("a setting");
         let lock = "SELECT pg_advisory_lock(1)";
-        client.batch_execute(&format!("{lock}; {TABLE}; SELECT pg_advisory_unlock(1)")).await
+        client
+            .batch_execute(&format!("{lock}; {TABLE}; SELECT pg_advisory_unlock(1)"))
+            .await
             .expect("the table");
         let insert = "INSERT INTO job (lane, payload) VALUES ($1, $2)";
         let insert = client.prepare(insert).await.expect("a statement");
         let take = client.prepare(TAKE).await.expect("a statement");
-        let delete = client.prepare("DELETE FROM job WHERE id = ANY($1)").await.expect("a statement");
+        let delete =
+            client.prepare("DELETE FROM job WHERE id = ANY($1)").await.expect("a statement");
         Self { client, insert, take, delete }
     }
 
@@ -77,7 +80,8 @@ impl Plain {
 
     /// Jobs in many rows at once, to be drained.
     pub(crate) async fn fill(&self, count: usize) {
-        let fill = "INSERT INTO job (lane, payload) SELECT 'bench', $1 FROM generate_series(1, $2::int)";
+        let fill =
+            "INSERT INTO job (lane, payload) SELECT 'bench', $1 FROM generate_series(1, $2::int)";
         let count = i32::try_from(count).expect("a small number");
         self.client.execute(fill, &[&&PAYLOAD[..], &count]).await.expect("filled");
     }

@@ -9,15 +9,15 @@ use fc_queue::driver::postgres::PostgresQueue;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use super::PAYLOAD;
 use super::plain::Plain;
 use super::server::{alternate, cx, lane, pair};
-use super::PAYLOAD;
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Row};
 
 pub(crate) fn compare(options: &Options, runtime: &Runtime, url: &str) {
-    let count = options.count(200, 5);
+    let count = options.count(50, 5);
     let others = runtime.block_on(pair(url));
     let plain = runtime.block_on(Plain::connect(url));
     let [here, there, insert] = alternate(

@@ -35,8 +35,7 @@ pub(crate) async fn client() -> tokio_postgres::Client {
 
 /// A plain client.
 pub(crate) async fn client_of(url: &str) -> tokio_postgres::Client {
-    let (client, connection) =
-        tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }

@@ -151,9 +151,8 @@ async fn every_operation_goes_by_an_index() {
     let before = scans(client.query_one(&whole, &[]).await.unwrap());
     let queue = connect(&config).await;
     for round in 0..12 {
-        let pushes = (0..20).map(|number| {
-            queue.push(cx(), &lane, NewTask::new(format!("{round}-{number}"), ""))
-        });
+        let pushes = (0..20)
+            .map(|number| queue.push(cx(), &lane, NewTask::new(format!("{round}-{number}"), "")));
         assert!(join_all(pushes).await.iter().all(Result::is_ok));
         let held = queue.lease(cx(), &lane, 12, Duration::from_secs(60)).await.unwrap();
         queue.extend(cx(), &held[0].token, Duration::from_secs(90)).await.unwrap();

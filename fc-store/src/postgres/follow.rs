@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fc_core::port::store::{Change, Record, Revision};
 use fc_core::Result;
+use fc_core::port::store::{Change, Record, Revision};
 use futures_util::future::select;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -53,7 +53,9 @@ impl Followed {
 
 impl std::fmt::Debug for Followed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Followed").field("last", &self.watchers.lock().last()).finish_non_exhaustive()
+        f.debug_struct("Followed")
+            .field("last", &self.watchers.lock().last())
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +163,8 @@ async fn read(session: &Session, followed: &Followed) -> Result<()> {
 }
 
 async fn page(session: &Session, last: Revision) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let page = "SELECT revision, key, value FROM change WHERE revision > $1 ORDER BY revision LIMIT $2";
+    let page =
+        "SELECT revision, key, value FROM change WHERE revision > $1 ORDER BY revision LIMIT $2";
     let statement = session.statement(page).await?;
     let last = i64::try_from(last.0).unwrap_or(i64::MAX);
     session.client.query(&statement, &[&last, &PAGE]).await

@@ -61,14 +61,7 @@ impl Work for Writes {
             .client
             .query(
                 &statement,
-                &[
-                    &keys,
-                    &values,
-                    &conditions,
-                    &expected,
-                    &i64::from(CHANGES_MAX),
-                    &self.channel,
-                ],
+                &[&keys, &values, &conditions, &expected, &i64::from(CHANGES_MAX), &self.channel],
             )
             .await?;
         let written = |row: &tokio_postgres::Row| Written {

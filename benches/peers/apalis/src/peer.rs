@@ -60,7 +60,8 @@ impl Apalis {
             }
         };
         let storage = PostgresStorage::new(&self.pool).with_config(config()).with_pubsub();
-        let worker = WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
+        let worker =
+            WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
         worker.run().await.expect("the worker");
     }
 
@@ -78,7 +79,8 @@ impl Apalis {
             }
         };
         let storage = PostgresStorage::new(&self.pool).with_config(config()).with_pubsub();
-        let worker = WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
+        let worker =
+            WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
         let worker = tokio::spawn(async move { worker.run().await.expect("the worker") });
         // The first start is the worker's own.
         self.push(1, 1).await;

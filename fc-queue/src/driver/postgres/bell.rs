@@ -58,8 +58,7 @@ impl Bell {
             is_rung: Notify::new(),
             teller: Mutex::default(),
         });
-        let tasks =
-            [tokio::spawn(listen(shared.clone())), tokio::spawn(tell(shared.clone()))];
+        let tasks = [tokio::spawn(listen(shared.clone())), tokio::spawn(tell(shared.clone()))];
         Self { shared, tasks }
     }
 

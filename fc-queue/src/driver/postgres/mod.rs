@@ -109,7 +109,10 @@ impl PostgresQueue {
             pool: Pool::new(connector.clone()),
             lanes: Lanes::default(),
             bell: Bell::start(connector.clone()),
-            pushes: Group::start(connector.clone(), Pushes { clock: clock.clone(), time: time.clone() }),
+            pushes: Group::start(
+                connector.clone(),
+                Pushes { clock: clock.clone(), time: time.clone() },
+            ),
             leases: Group::start(connector.clone(), Leases),
             settles: Group::start(connector.clone(), Settles),
             extends: Group::start(connector.clone(), Extends),

@@ -153,8 +153,7 @@ pub(super) fn check_purge(place: Place) -> Result<()> {
 pub(super) async fn purge(pool: &Pool, lane_id: i32, place: Place) -> Result<u64> {
     let last = newest(pool).await?;
     let sql = &*at(place, include_str!("sql/purge.sql"));
-    let ended =
-        pool.run("purge", false, |session| async move { reclaim(&session, lane_id).await });
+    let ended = pool.run("purge", false, |session| async move { reclaim(&session, lane_id).await });
     ended.await?;
     in_steps("purge", 0, |behind| {
         pool.run("purge", true, move |session| async move {

@@ -33,7 +33,12 @@ const LATE_US: i64 = 50_000;
 
 impl ServerTime {
     /// Begins with what the server showed between two instants.
-    pub(super) fn new(clock: Arc<dyn Clock>, before: Instant, after: Instant, server_us: i64) -> Self {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        before: Instant,
+        after: Instant,
+        server_us: i64,
+    ) -> Self {
         let time = Self { clock, offsets: Mutex::default() };
         time.heard(before, after, server_us);
         time

@@ -1,7 +1,7 @@
 //! What the server's errors mean to a caller.
 
 use fc_core::{Error, ErrorKind};
-use tokio_postgres::error::{SqlState, Severity};
+use tokio_postgres::error::{Severity, SqlState};
 
 /// A failure of an operation that reached the server. `writes`: what is not known to have failed may be
 /// done.

@@ -143,10 +143,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// The statement, prepared once in a session.
-    pub(crate) async fn statement(
-        &self,
-        sql: &str,
-    ) -> Result<Statement, tokio_postgres::Error> {
+    pub(crate) async fn statement(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
         if let Some(known) = self.statements.lock().get(sql) {
             return Ok(known.clone());
         }
@@ -166,7 +163,8 @@ impl Session {
         let row = self.client.query_one(asked, &[]).await.map_err(not_connected)?;
         let version: i32 = row.get(4);
         if version < VERSION_MIN {
-            let what = format!("version {version} is too old, {VERSION_MIN} is the oldest that serves");
+            let what =
+                format!("version {version} is too old, {VERSION_MIN} is the oldest that serves");
             return Err(Error::new(ErrorKind::Unsupported, format!("PostgreSQL: {what}")));
         }
         if row.get(3) {
