@@ -29,7 +29,7 @@ pub(crate) fn compare(options: &Options, runtime: &Runtime, url: &str) {
 }
 
 fn with(options: &Options, runtime: &Runtime, url: &str, clients: usize) -> Vec<Row> {
-    let count = options.count(if clients == 1 { 1_000 } else { 8_000 }, 20);
+    let count = options.count(if clients == 1 { 300 } else { 4_000 }, 20);
     let plain = runtime.block_on(Plain::several(url, clients));
     let piped = &plain[..clients.min(8)];
     let ours = runtime.block_on(queue(url));

@@ -17,7 +17,7 @@ use crate::peers::options::Options;
 use crate::peers::table::{self, Row};
 
 pub(crate) fn compare(options: &Options, runtime: &Runtime, url: &str) {
-    let count = options.count(200, 5);
+    let count = options.count(50, 5);
     let others = runtime.block_on(pair(url));
     let plain = runtime.block_on(Plain::connect(url));
     let [here, there, insert] = alternate(

@@ -1,4 +1,5 @@
 //! A PostgreSQL that is killed under load loses nothing that was acknowledged, and makes nothing up.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
 use std::sync::Arc;

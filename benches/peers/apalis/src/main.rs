@@ -23,10 +23,12 @@ fn main() {
     let (rounds, scale) = if is_test { (1, 100) } else { (7, 1) };
     let settings = [("max_connections", "300"), ("shared_buffers", "256MB")];
     let server = PostgresServer::start(&settings).unwrap_or_else(|e| panic!("{e}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a tokio runtime of two workers");
-    let (ours, theirs) =
-        runtime.block_on(async { (fc::Fc::connect(&server.url()).await, peer::Apalis::connect(&server.url()).await) });
+    let (ours, theirs) = runtime.block_on(async {
+        (fc::Fc::connect(&server.url()).await, peer::Apalis::connect(&server.url()).await)
+    });
     println!("{:44} {:>12} {:>12}  fc over apalis (lowest-highest)", "", "fc", "apalis");
     for clients in [1, 16, 64] {
         let count = if clients == 1 { 1_000 } else { 6_000 } / scale;

@@ -60,7 +60,8 @@ impl Apalis {
             }
         };
         let storage = PostgresStorage::new(&self.pool).with_config(config()).with_pubsub();
-        let worker = WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
+        let worker =
+            WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
         worker.run().await.expect("the worker");
     }
 
@@ -78,19 +79,23 @@ impl Apalis {
             }
         };
         let storage = PostgresStorage::new(&self.pool).with_config(config()).with_pubsub();
-        let worker = WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
-        let worker = tokio::spawn(async move { worker.run().await.expect("the worker") });
-        // The first start is the worker's own.
-        self.push(1, 1).await;
-        begins.recv().await.expect("begun");
-        let mut spans = Vec::new();
-        for _ in 0..count {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let start = Instant::now();
+        let worker =
+            WorkerBuilder::new(name()).backend(storage).parallelize(tokio::spawn).build(run);
+        let pushes = async {
+            // The first start is the worker's own.
             self.push(1, 1).await;
-            spans.push((begins.recv().await.expect("begun") - start).as_secs_f64() * 1e3);
-        }
-        worker.await.expect("the worker");
+            begins.recv().await.expect("begun");
+            let mut spans = Vec::new();
+            for _ in 0..count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let start = Instant::now();
+                self.push(1, 1).await;
+                spans.push((begins.recv().await.expect("begun") - start).as_secs_f64() * 1e3);
+            }
+            spans
+        };
+        let (worked, spans) = tokio::join!(worker.run(), pushes);
+        worked.expect("the worker");
         spans
     }
 }

@@ -64,9 +64,8 @@ impl Work for Leases {
         let held: Vec<i64> = lanes.iter().map(|lane| wanted[lane].1).collect();
         let rows =
             session.client.query(&statement, &[&lanes, &most, &held, &part(session)]).await?;
-        let mut rows = rows.into_iter().peekable();
         let mut of_lane: HashMap<i32, VecDeque<Row>> = HashMap::new();
-        while let Some(row) = rows.next() {
+        for row in rows {
             of_lane.entry(row.get(0)).or_default().push_back(row);
         }
         let answer = |request: &&Lease| {
