@@ -2,6 +2,10 @@
 
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "nats")]
+mod proxy;
 
 #[cfg(feature = "nats")]
 pub use nats::{NatsServer, NatsSettings};
+#[cfg(feature = "nats")]
+pub use proxy::Proxy;
