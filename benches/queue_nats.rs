@@ -1,7 +1,7 @@
 //! What the queue on NATS JetStream costs beside the bare client: pushes, leases with their
 //! settlements, and the time from a push to its lease.
 //!
-//! `cargo bench --bench queue_nats [-- --json | --test] [push] [cycle] [latency]`
+//! `cargo bench --features nats --bench queue_nats [-- --json | --test] [push] [cycle] [latency]`
 //!
 //! Method: as `peers` has it, but in one process with one private nats-server for all contenders, so
 //! that each has the same of both.
@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use fc_core::port::queue::{Lane, NewTask, Place, Verdict};
 use fc_core::{Context, Queue, RequestId, SystemClock};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings};
 use futures_util::StreamExt;
 use futures_util::future::join_all;

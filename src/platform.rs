@@ -10,10 +10,12 @@ use fc_core::{
     Runtime, RuntimeCapabilities, SystemClock,
 };
 use fc_network::OpenNetwork;
+use fc_queue::Engine;
 use fc_runtime::in_process::{Handler, InProcessRuntime};
 use fc_sched::core::quota::AccountQuota;
 use fc_sched::{DecisionSink, Node, Policies, Scheduler, SchedulerConfig, SchedulerPorts};
 use fc_trigger::{Gateway, GatewayConfig, GatewayPorts};
+use futures_util::future::join;
 
 /// The account of a platform that was told no other.
 const DEFAULT_ACCOUNT: &str = "1000000000000000";
@@ -41,10 +43,11 @@ pub struct Platform {
     account: AccountId,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    request_ids: Arc<RequestIds>,
+    pub(crate) request_ids: Arc<RequestIds>,
     authorize: Option<Arc<dyn Authorize>>,
     functions: Arc<Functions>,
     scheduler: Scheduler,
+    pub(crate) engine: Option<Engine>,
 }
 
 /// Puts a [`Platform`] together.
@@ -177,6 +180,7 @@ impl PlatformBuilder {
             authorize: self.authorize,
             functions,
             scheduler,
+            engine: None,
         })
     }
 }
@@ -297,6 +301,8 @@ impl Platform {
         let ports = GatewayPorts {
             catalog: self.functions.clone(),
             invoke: Arc::new(self.scheduler.clone()),
+            enqueue: self.engine.clone().map(|engine| Arc::new(engine) as _),
+            tasks: self.engine.clone().map(|engine| Arc::new(engine) as _),
             authorize: self.authorize.clone(),
             clock: self.clock.clone(),
             request_ids: self.request_ids.clone(),
@@ -329,9 +335,16 @@ impl Platform {
         &self.clock
     }
 
-    /// Takes no new invocation, lets those that run finish within `within`, then stops every
-    /// instance. When it returns, none is left.
+    /// Takes no new invocation and begins no queued one, lets those that run finish within `within`,
+    /// then stops every instance. When it returns, none is left; what was queued and did not finish is
+    /// in the queue.
     pub async fn shutdown(&self, within: Duration) {
-        self.scheduler.shutdown(self.clock.now() + within).await;
+        let deadline = self.clock.now() + within;
+        let queued = async {
+            if let Some(engine) = &self.engine {
+                engine.shutdown(deadline).await;
+            }
+        };
+        join(queued, self.scheduler.shutdown(deadline)).await;
     }
 }

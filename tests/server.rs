@@ -251,7 +251,8 @@ async fn a_data_directory_belongs_to_one_server() {
 fn help_names_every_flag() {
     let output = run(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    for flag in ["--listen", "--functions", "--data-dir", "--log", "--help", "127.0.0.1:9000"] {
+    let flags = ["--listen", "--functions", "--data-dir", "--queue", "--store", "--log", "--help"];
+    for flag in flags.into_iter().chain(["127.0.0.1:9000", "embedded"]) {
         assert!(text.contains(flag), "{flag} in\n{text}");
     }
 }

@@ -30,7 +30,7 @@ pub struct Limits {
     pub request_body_bytes_max: u64,
     /// Synchronous response body, bytes (INV-6; FC states none).
     pub response_body_bytes_max: Option<u64>,
-    /// Asynchronous request body, bytes (INV-6): for the queue to enforce, when there is one.
+    /// Asynchronous request body, bytes (INV-6).
     pub async_request_body_bytes_max: u64,
     /// Request header names and values in all, bytes (HTT-2).
     pub request_headers_bytes_max: u64,

@@ -348,6 +348,9 @@ impl Invoke for Scheduler {
         let around = &*self.around;
         let accepted = around.clock.now();
         let tail = invocation.log == LogType::Tail;
+        if invocation.asynchronous.is_some() {
+            return Err(no_queue());
+        }
 
         let version = self.resolve(&invocation.target)?;
         let (acquired, permit) = self.admit_and_acquire(cx, &version, accepted)?;
@@ -394,4 +397,11 @@ impl Invoke for Scheduler {
         }
         Ok(run::hand_over(&around.clock, by, &version, reply, lease))
     }
+}
+
+/// What runs at once keeps nothing: to run it all the same would be a promise that nobody holds.
+#[cold]
+fn no_queue() -> Error {
+    let message = "the scheduler runs invocations at once, and queues no asynchronous one";
+    Error::new(ErrorKind::Unsupported, message)
 }

@@ -5,8 +5,9 @@ mod support;
 use std::time::Duration;
 
 use fc_core::{
-    Blame, Body, Clock, CustomRuntimeConfig, ErrorKind, HealthCheckConfig, Hook, HookConfig,
-    InstanceLifecycleConfig, Limits, Retry,
+    Asynchronous, Blame, Body, Clock, CustomRuntimeConfig, ErrorKind, FunctionName,
+    HealthCheckConfig, Hook, HookConfig, InstanceLifecycleConfig, Invocation, Invoke, Limits,
+    Retry,
 };
 use fc_testkit::scripted::{Answer, Script};
 use support::{SECOND, World};
@@ -541,5 +542,27 @@ async fn an_unknown_function_touches_nothing() {
     let world = World::new(|runtime| runtime);
     assert_eq!(world.err("f").await.kind(), ErrorKind::FunctionNotFound);
     assert_eq!(world.runtime.witness().prepares, 0);
+    world.end().await;
+}
+
+/// INV-2: what is to be queued is not run in its place, nor does it touch an instance.
+#[tokio::test]
+async fn inv_2_an_asynchronous_invocation_is_not_run_at_once() {
+    let world = World::new(|runtime| runtime);
+    world.deploy("f", |_| {});
+    let name = FunctionName::new("f").unwrap();
+    for asynchronous in
+        [Asynchronous::default(), Asynchronous { task_id: Some("a".into()), delay: Some(SECOND) }]
+    {
+        let asynchronous = Some(Box::new(asynchronous));
+        let invocation = Invocation::event(support::account(), name.clone(), "x");
+        let invocation = Invocation { asynchronous, ..invocation };
+        let refused = world.scheduler.invoke(world.cx(), invocation).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.retry()), (ErrorKind::Unsupported, Retry::Never));
+        assert!(refused.message().contains("queues no asynchronous"), "{refused}");
+    }
+    assert_eq!(world.runtime.witness().starts, 0);
+    drop(world.ok("f").await);
+    assert_eq!(world.runtime.witness().starts, 1);
     world.end().await;
 }

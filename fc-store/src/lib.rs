@@ -2,6 +2,7 @@
 //!
 //! [`MemoryStore`] keeps records in this process, and loses them with it. `RedbStore` (feature
 //! `redb`) keeps them in one file of this machine, synced before a write returns.
+//! `postgres::PostgresStore` (feature `postgres`) keeps them in a PostgreSQL database.
 //! `NatsStore` (feature `nats`) keeps them on NATS JetStream, for several processes.
 
 mod contract;
@@ -10,6 +11,8 @@ mod embedded;
 mod memory;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod watch;
 
 #[cfg(feature = "redb")]

@@ -32,9 +32,19 @@ struct Watcher {
 
 impl Watchers {
     /// Behind a write of an earlier process: what it changed is not known any more.
-    #[cfg(any(feature = "nats", feature = "redb"))]
+    #[cfg(any(feature = "nats", feature = "postgres", feature = "redb"))]
     pub(crate) fn behind(last: Revision) -> Self {
         Self { last: last.0, ..Self::default() }
+    }
+
+    /// Goes on behind `last`: what was changed until then is not known. Gives all who wait, to be told
+    /// so.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn skip_to(&mut self, last: Revision) -> Vec<Waker> {
+        self.changes.clear();
+        self.bytes = 0;
+        self.last = last.0;
+        self.watchers.values_mut().filter_map(|watcher| watcher.waker.take()).collect()
     }
 
     pub(crate) fn last(&self) -> Revision {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fc_core::{AccountId, Authorize, Catalog, Clock, Error, Invoke, Limits, RequestIds, Result};
+use fc_core::{
+    AccountId, Authorize, Catalog, Clock, Error, Invoke, Limits, RequestIds, Result, Tasks,
+};
 
 /// Header fields of one request, whatever their size: hyper parses no more without an allocation.
 pub const HEADER_FIELDS_MAX: usize = 100;
@@ -108,6 +110,13 @@ pub struct GatewayPorts {
     pub catalog: Arc<dyn Catalog>,
     /// Who carries an invocation out.
     pub invoke: Arc<dyn Invoke>,
+    /// Who queues an invocation (`X-Fc-Invocation-Type: Async`) and answers 202 once it is kept, with
+    /// the task's id in `x-fc-async-task-id`. Its request's body lies in memory. Without one, such an
+    /// invocation is refused.
+    pub enqueue: Option<Arc<dyn Invoke>>,
+    /// Who knows of tasks, and how asynchronous invocations are to be treated. Without one, the paths
+    /// of these do not exist.
+    pub tasks: Option<Arc<dyn Tasks>>,
     /// Who may do what. Without one, the API is open to whoever reaches it, and of the HTTP triggers
     /// only the anonymous ones answer.
     pub authorize: Option<Arc<dyn Authorize>>,

@@ -313,6 +313,8 @@ fn impossible_settings_are_refused() {
         let ports = fc_trigger::GatewayPorts {
             catalog: functions.clone(),
             invoke: functions,
+            enqueue: None,
+            tasks: None,
             authorize: None,
             clock: std::sync::Arc::new(fc_core::SystemClock::new()),
             request_ids: std::sync::Arc::new(fc_core::RequestIds::with_prefix(1)),

@@ -112,6 +112,8 @@ pub struct Server {
     pub functions: Functions,
     log: Arc<Mutex<String>>,
     _turn: File,
+    /// Where it keeps its data, unless the test names another place.
+    _data: tempfile::TempDir,
 }
 
 impl Server {
@@ -122,14 +124,14 @@ impl Server {
 
     pub fn start_with(functions: Functions, flags: &[&str]) -> Self {
         let turn = turn();
-        let mut child = Command::new(server_binary())
-            .args(["--listen", "127.0.0.1:0", "--functions"])
-            .arg(functions.path())
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(server_binary());
+        command.args(["--listen", "127.0.0.1:0", "--functions"]).arg(functions.path());
+        if !flags.contains(&"--data-dir") {
+            command.arg("--data-dir").arg(data.path());
+        }
+        let mut child =
+            command.args(flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, copy) = (child.stderr.take().unwrap(), log.clone());
         std::thread::spawn(move || {
@@ -154,7 +156,7 @@ impl Server {
         };
         // Nobody reads the rest, and the server must not wait for a reader.
         std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-        Self { child, table, address, functions, log, _turn: turn }
+        Self { child, table, address, functions, log, _turn: turn, _data: data }
     }
 
     /// The row of `function`.
@@ -169,6 +171,17 @@ impl Server {
 
     pub fn signal(&self, signal: Signal) {
         kill(self.child.id(), signal);
+    }
+
+    /// Kills it and its programs, and gives its functions to the next.
+    pub fn kill9(mut self) -> Functions {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let functions = std::mem::replace(&mut self.functions, Functions::none());
+        for pid in functions.processes() {
+            kill(pid, Signal::KILL);
+        }
+        functions
     }
 
     /// Waits for the server's own end.
@@ -227,6 +240,28 @@ fn kill(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process of ours");
     // It may have ended by itself.
     let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// The same with headers.
+pub async fn exchange_with(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Option<Response<Bytes>> {
+    let stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    let mut request =
+        http::Request::builder().method(method).uri(path).header(http::header::HOST, "127.0.0.1");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body)).unwrap();
+    let (head, body) = sender.send_request(request).await.ok()?.into_parts();
+    Some(Response::from_parts(head, body.collect().await.ok()?.to_bytes()))
 }
 
 /// A request on a connection of its own. The answer keeps its `content-length`-framed or chunked

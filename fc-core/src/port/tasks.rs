@@ -21,7 +21,8 @@ pub struct Page<T> {
 /// The tasks of functions, and how their asynchronous invocations are treated: what a gateway needs
 /// of whoever queues.
 ///
-/// A caller has proved that the function exists and that the principal may do this.
+/// A caller has proved that the principal may do this, and that the function exists. Tasks outlive
+/// their function (`Invalid` says so of one), so of a deleted one they are asked for all the same.
 #[async_trait]
 pub trait Tasks: Debug + Send + Sync + 'static {
     /// A task, with its payloads.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Qualifier, Timestamp};
 
 /// Where a task stands (ASY-9).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -131,6 +131,8 @@ pub struct AsyncTask {
 pub struct TaskQuery {
     /// Only those whose id starts with this.
     pub prefix: String,
+    /// Only those that were asked of this version or alias.
+    pub qualifier: Option<Qualifier>,
     /// Only those of this status.
     pub status: Option<TaskStatus>,
     /// Only those accepted at this time or later.
@@ -151,6 +153,7 @@ impl Default for TaskQuery {
     fn default() -> Self {
         Self {
             prefix: String::new(),
+            qualifier: None,
             status: None,
             started_from: None,
             started_to: None,

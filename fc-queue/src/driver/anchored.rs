@@ -22,6 +22,13 @@ impl AnchoredClock {
         Self { clock, wall, instant }
     }
 
+    /// The same, but not before `at_least`: what was seen in an earlier life.
+    #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "memory has no earlier life"))]
+    pub(crate) fn not_before(clock: Arc<dyn Clock>, at_least: Timestamp) -> Self {
+        let anchored = Self::new(clock);
+        Self { wall: anchored.wall.max(at_least), ..anchored }
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }

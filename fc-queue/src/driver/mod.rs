@@ -1,10 +1,12 @@
 //! Queue drivers.
 
 mod anchored;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod memory;
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 
 pub use memory::MemoryQueue;
-#[cfg(feature = "nats")]
-pub use nats::{NatsQueue, NatsQueueConfig};

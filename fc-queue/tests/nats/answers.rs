@@ -6,7 +6,7 @@ use std::time::Duration;
 use fc_core::port::queue::{Cancelled, Lane, LaneDepth, NewTask, Pushed, Verdict};
 use fc_core::{Clock, Timestamp};
 use fc_core::{Context, Deadline, ErrorKind, Queue, RequestId, SystemClock};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings, Proxy};
 
 const CX: Context = Context::new(RequestId::NIL);

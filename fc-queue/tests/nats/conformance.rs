@@ -11,7 +11,7 @@ use fc_core::port::queue::{
     Settlement, TaskView,
 };
 use fc_core::{Clock, Context, Queue, Result, SystemClock, Timestamp};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::conformance::queue::{Subject, cases};
 use fc_testkit::server::{NatsServer, NatsSettings};
 

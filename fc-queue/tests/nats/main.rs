@@ -18,7 +18,7 @@ use fc_core::port::queue::{
 };
 use fc_core::port::store::Durability;
 use fc_core::{Clock, Context, Deadline, ErrorKind, Queue, RequestId, SystemClock, Timestamp};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings};
 
 const LONG: Duration = Duration::from_secs(60);

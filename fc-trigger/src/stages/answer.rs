@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::Surface;
 use super::refusal::Refusal;
-pub(super) use super::refusal::stamp;
+pub(super) use super::refusal::{JSON, stamp};
 use crate::config::GatewayConfig;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const PRIMED_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) struct Inbound {
     body: Body,
     fault: Fault,
+    /// It is to be queued, and so awaited whatever its length.
+    is_queued: bool,
 }
 
 impl Inbound {
@@ -35,19 +38,21 @@ impl Inbound {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         if body.is_end_stream() {
-            return Self { body: Body::EMPTY, fault: Fault(None) };
+            return Self { body: Body::EMPTY, fault: Fault(None), is_queued: false };
         }
         let config = &link.shared.config;
-        let cell = Arc::new(FaultCell::default());
+        let cell = Arc::new(FaultCell {
+            limit: AtomicU64::new(config.limits.request_body_bytes_max),
+            state: Mutex::default(),
+        });
         let clock = (link.carrier != Carrier::Http1).then(|| link.shared.ports.clock.clone());
         let body = Body::stream(Counted {
             body,
-            limit: config.limits.request_body_bytes_max,
             seen: 0,
             stall: clock.map(|clock| Stall { clock, timeout: config.stall_timeout, sleep: None }),
             fault: cell.clone(),
         });
-        Self { body, fault: Fault(Some(cell)) }
+        Self { body, fault: Fault(Some(cell)), is_queued: false }
     }
 
     /// INV-6: a length that is declared too large is refused before the invocation.
@@ -58,15 +63,30 @@ impl Inbound {
         }
     }
 
+    /// The body is to be queued: it has a limit of its own, and is awaited whole, so that nothing is
+    /// kept of one that does not come to its end.
+    #[cold]
+    pub(super) fn queue_within(&mut self, limit: u64) -> Result<()> {
+        self.check_declared(limit)?;
+        if let Some(cell) = &self.fault.0 {
+            cell.limit.store(limit, Ordering::Relaxed);
+        }
+        self.is_queued = true;
+        Ok(())
+    }
+
     /// Whether the body is to be awaited.
     pub(super) fn wants_priming(&self) -> bool {
         let is_small = |length| length <= PRIMED_BYTES_MAX;
-        !self.body.is_in_memory() && self.body.known_length().is_some_and(is_small)
+        !self.body.is_in_memory()
+            && (self.is_queued || self.body.known_length().is_some_and(is_small))
     }
 
     /// Awaits the whole body, which lies in memory then.
     pub(super) async fn prime(&mut self) -> Result<()> {
-        self.body = std::mem::take(&mut self.body).read(PRIMED_BYTES_MAX).await?.into();
+        // One that is queued has its limit already, which it would fail at.
+        let bytes_max = if self.is_queued { u64::MAX } else { PRIMED_BYTES_MAX };
+        self.body = std::mem::take(&mut self.body).read(bytes_max).await?.into();
         self.fault = Fault(None);
         Ok(())
     }
@@ -81,8 +101,12 @@ impl Inbound {
 #[derive(Debug)]
 pub(super) struct Fault(Option<Arc<FaultCell>>);
 
-#[derive(Debug, Default)]
-struct FaultCell(Mutex<FaultState>);
+#[derive(Debug)]
+struct FaultCell {
+    /// The most bytes that the body may have.
+    limit: AtomicU64,
+    state: Mutex<FaultState>,
+}
 
 #[derive(Debug, Default)]
 struct FaultState {
@@ -114,7 +138,7 @@ impl Fault {
 
 impl FaultCell {
     fn fail(&self, error: &Error) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.error.get_or_insert_with(|| error.duplicate());
         let waiting = state.waiting.take();
         drop(state);
@@ -124,7 +148,7 @@ impl FaultCell {
     }
 
     fn watch(&self, cx: &mut Context<'_>) -> Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if let Some(error) = state.error.take() {
             return Err(error);
         }
@@ -144,7 +168,6 @@ pin_project! {
     struct Counted<B> {
         #[pin]
         body: B,
-        limit: u64,
         seen: u64,
         stall: Option<Stall>,
         fault: Arc<FaultCell>,
@@ -183,10 +206,11 @@ where
                         continue;
                     };
                     *this.seen += data.len() as u64;
-                    if *this.seen <= *this.limit {
+                    let limit = this.fault.limit.load(Ordering::Relaxed);
+                    if *this.seen <= limit {
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
-                    over(*this.limit, *this.seen)
+                    over(limit, *this.seen)
                 }
                 Poll::Ready(Some(Err(error))) => broken(error.into()),
                 Poll::Pending => match this.stall.as_mut().map(|stall| stall.poll(cx)) {

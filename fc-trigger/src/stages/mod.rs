@@ -6,9 +6,11 @@ mod authority;
 mod control;
 mod inbound;
 mod outbound;
+mod queued;
 mod refusal;
 mod route;
 mod survey;
+mod tasks;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,10 +29,11 @@ use crate::gateway::{PeerAddr, Shared};
 use crate::link::Call;
 use access::Access;
 use answer::Asked;
-use control::Control;
+use control::{Control, Queueing};
 use refusal::Refusal;
 use route::Route;
 use survey::Survey;
+use tasks::Order;
 
 /// Where an error is seen: its shape depends on it (`alibaba-fc.md` 1.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,9 +63,11 @@ pub(crate) struct Exchange {
     surface: Surface,
     access: Access,
     is_head_only: bool,
+    /// What the request is, if it is no invocation.
+    order: Option<Box<Order>>,
 }
 
-/// What is left to do with a request that may go on.
+/// What is left to do with an invocation that may go on.
 struct Plan {
     version: Arc<FunctionVersion>,
     qualifier: Qualifier,
@@ -85,7 +90,8 @@ pub(crate) fn handle(
     // The function gets the head, method and all.
     let is_head_only = head.method == http::Method::HEAD;
     let surface = Surface::Api;
-    let mut exchange = Exchange { call, head, inbound, id, surface, access, is_head_only };
+    let mut exchange =
+        Exchange { call, head, inbound, id, surface, access, is_head_only, order: None };
     async move {
         let answered = exchange.serve().await;
         exchange.finish(answered)
@@ -96,7 +102,8 @@ impl Exchange {
     /// Strict, route, resolve, strip, authorise, invoke.
     async fn serve(&mut self) -> Result<Response<Body>, Refusal> {
         let Some(plan) = self.plan()? else {
-            return health(&self.call.link().shared, self.id);
+            // Boxed, like all that most requests do not do.
+            return Box::pin(self.detour()).await;
         };
         let ports = &self.call.link().shared.ports;
         let cx = Context::new(self.id);
@@ -110,31 +117,51 @@ impl Exchange {
         if plan.has_platform {
             control::strip(&mut self.head.headers);
         }
+        let Control { log, queued } = plan.control;
+        let port = match (&queued, &ports.enqueue) {
+            (None, _) => &ports.invoke,
+            (Some(_), Some(enqueue)) => enqueue,
+            (Some(_), None) => return Err(Error::internal("nobody queues").into()),
+        };
         if self.inbound.wants_priming() {
             // Boxed: most requests have no body.
             Box::pin(self.inbound.prime()).await?;
         }
-        let log = plan.control.log;
         let (body, fault) = self.inbound.take();
         let invocation = Invocation {
             target: Target::Resolved { version: plan.version, qualifier: plan.qualifier },
             kind: self.surface.kind(),
             client_ip: client_ip(&self.call, &self.head),
             log,
-            asynchronous: None,
+            asynchronous: queued.as_ref().map(|queued| queued.asynchronous.clone()),
             request: request(&mut self.head, self.surface, body),
         };
-        let invoked = fault.guard(ports.invoke.invoke(cx, invocation));
+        let invoked = fault.guard(port.invoke(cx, invocation));
         match invoked.await? {
-            Ok(reply) => {
-                let asked = Asked { id: self.id, surface: self.surface, log };
-                answer::of(asked, reply, &self.call.link().shared.config)
-            }
+            Ok(reply) => match queued {
+                None => {
+                    let asked = Asked { id: self.id, surface: self.surface, log };
+                    answer::of(asked, reply, &self.call.link().shared.config)
+                }
+                Some(queued) => {
+                    let dialect = self.call.link().shared.config.limits.dialect;
+                    queued::accepted(self.id, &reply, &queued, dialect)
+                }
+            },
             Err(error) => Err(error.into()),
         }
     }
 
-    /// All that needs no waiting, up to the authoriser. `None` for `/healthz`.
+    /// What is no invocation.
+    async fn detour(&mut self) -> Result<Response<Body>, Refusal> {
+        match self.order.take() {
+            Some(order) => self.manage(order).await,
+            None => health(&self.call.link().shared, self.id),
+        }
+    }
+
+    /// All that needs no waiting, up to the authoriser. `None` for what is no invocation: an order, or
+    /// `/healthz`.
     fn plan(&mut self) -> Result<Option<Plan>, Refusal> {
         let shared = &*self.call.link().shared;
         let limits = &shared.config.limits;
@@ -148,9 +175,26 @@ impl Exchange {
             self.surface = Surface::Trigger;
         }
         survey.check(&self.head.uri, limits)?;
-        let control = Control::read(&self.head.headers, &survey)?;
+        let queueing = Queueing::of(shared, self.surface);
+        let control = Control::read(&self.head.headers, &survey, queueing)?;
+        let (has_platform, strips) = (survey.has_platform, survey.strips());
         let (version, qualifier) = match route::of(&self.head, label)? {
-            Route::Health => return Ok(None),
+            Route::Health => {
+                control.check_no_invocation()?;
+                return Ok(None);
+            }
+            Route::Manage(call) => {
+                let Some(tasks) = &shared.ports.tasks else {
+                    return Err(
+                        route::not_supported(&self.head.method, self.head.uri.path()).into()
+                    );
+                };
+                control.check_no_invocation()?;
+                let order = Order::new(tasks, call, self.head.uri.query())?;
+                survey::strip(&mut self.head, strips)?;
+                self.order = Some(Box::new(order));
+                return Ok(None);
+            }
             Route::Function { name, qualifier } => (resolve(shared, name, &qualifier)?, qualifier),
             Route::Trigger { name } => {
                 let version = resolve(shared, name, &Qualifier::default())?;
@@ -159,9 +203,10 @@ impl Exchange {
             }
         };
         self.access.function(&version);
-        self.inbound.check_declared(limits.request_body_bytes_max)?;
-        let has_platform = survey.has_platform;
-        let strips = survey.strips();
+        match control.queued {
+            None => self.inbound.check_declared(limits.request_body_bytes_max)?,
+            Some(_) => self.inbound.queue_within(limits.async_request_body_bytes_max)?,
+        }
         survey::strip(&mut self.head, strips)?;
         Ok(Some(Plan { version, qualifier, control, has_platform }))
     }

@@ -15,7 +15,7 @@ use super::Surface;
 /// FunctionGraph's name for the request id.
 pub(super) const GRAPH_REQUEST_ID: HeaderName = HeaderName::from_static("x-cff-request-id");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a trigger's platform errors have in `X-Fc-Error-Type` (`alibaba-fc.md` 1.4).
 const COMMON_ERROR: HeaderValue = HeaderValue::from_static("FcCommonError");
 

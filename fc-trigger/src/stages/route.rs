@@ -4,6 +4,8 @@ use fc_core::{Error, ErrorKind, Qualifier, Result};
 use http::request::Parts;
 use http::{Method, Uri};
 
+use super::tasks::Call;
+
 /// Where a request goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Route<'h> {
@@ -11,6 +13,8 @@ pub(super) enum Route<'h> {
     Health,
     /// `POST /2023-03-30/functions/{name}/invocations`.
     Function { name: &'h str, qualifier: Qualifier },
+    /// Something about asynchronous invocations.
+    Manage(Call<'h>),
     /// Any path of a function's own host.
     Trigger { name: &'h str },
 }
@@ -40,11 +44,14 @@ pub(super) fn of<'h>(head: &'h Parts, label: Option<&'h str>) -> Result<Route<'h
         Some(name) if head.method == Method::POST => {
             Ok(Route::Function { name, qualifier: qualifier(&head.uri)? })
         }
-        _ => Err(not_supported(&head.method, path)),
+        _ => Call::of(&head.method, path)
+            .map(Route::Manage)
+            .ok_or_else(|| not_supported(&head.method, path)),
     }
 }
 
-fn is_segment(name: &str) -> bool {
+/// Whether `name` may be a function's name in a path: needing no decoding, and no two readings.
+pub(super) fn is_segment(name: &str) -> bool {
     let is_plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'$');
     !name.is_empty() && name.bytes().all(is_plain)
@@ -69,7 +76,7 @@ fn qualifier(uri: &Uri) -> Result<Qualifier> {
     found.unwrap_or_default().parse()
 }
 
-fn not_supported(method: &Method, path: &str) -> Error {
+pub(super) fn not_supported(method: &Method, path: &str) -> Error {
     /// Enough to recognise it by.
     const SHOWN_CHARS: usize = 256;
     let shown: String = path.chars().take(SHOWN_CHARS).collect();

@@ -36,6 +36,9 @@ impl Catalog for Functions {
                 return Err(Error::new(ErrorKind::VersionNotFound, "no such version"));
             }
         }
+        if name == "disabled" {
+            return Err(Error::new(ErrorKind::AccessDenied, "invocation is disabled"));
+        }
         self.versions.get(name).cloned().ok_or_else(|| Error::function_not_found(name))
     }
 
@@ -268,7 +271,7 @@ impl fc_core::Authorize for Gatekeeper {
         action: fc_core::Action<'_>,
     ) -> Result<()> {
         let action = format!("{action:?}");
-        let action = action.split('(').next().unwrap().to_owned();
+        let action = action.split(['(', ' ']).next().unwrap().to_owned();
         self.0.authorized.lock().unwrap().push((action, head.headers.clone()));
         if self.1 { Ok(()) } else { Err(Error::new(ErrorKind::AccessDenied, "no")) }
     }

@@ -9,9 +9,11 @@
 
 mod answer;
 mod functions;
+mod queue;
 
 pub use answer::{Answer, next_answer};
 pub use functions::{Functions, Gatekeeper, NAMES, RUDE};
+pub use queue::{Enqueued, Enqueuer, KnownTasks, task};
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -128,11 +130,13 @@ fn version(uid: u64, name: &str, trigger: Option<HttpTriggerSpec>) -> Arc<Functi
 pub struct Setup {
     pub config: GatewayConfig,
     pub authorize: Option<bool>,
+    pub enqueue: Option<Arc<Enqueuer>>,
+    pub tasks: Option<Arc<KnownTasks>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { config: GatewayConfig::new(account()), authorize: None }
+        Self { config: GatewayConfig::new(account()), authorize: None, enqueue: None, tasks: None }
     }
 }
 
@@ -163,6 +167,8 @@ impl Setup {
         let ports = GatewayPorts {
             catalog: functions.clone(),
             invoke: functions,
+            enqueue: self.enqueue.map(|enqueue| enqueue as Arc<dyn Invoke>),
+            tasks: self.tasks.map(|tasks| tasks as Arc<dyn fc_core::Tasks>),
             authorize: self.authorize.map(|permit| {
                 Arc::new(Gatekeeper(witness.clone(), permit)) as Arc<dyn fc_core::Authorize>
             }),
@@ -170,6 +176,14 @@ impl Setup {
             request_ids: Arc::new(RequestIds::with_prefix(7)),
         };
         (Gateway::new(self.config, ports).unwrap(), witness)
+    }
+
+    /// With somebody who queues, and somebody who knows of tasks.
+    pub fn queued() -> (Self, Arc<Enqueuer>, Arc<KnownTasks>) {
+        let (enqueue, tasks) = (Arc::new(Enqueuer::default()), Arc::new(KnownTasks::default()));
+        let setup =
+            Self { enqueue: Some(enqueue.clone()), tasks: Some(tasks.clone()), ..Self::default() };
+        (setup, enqueue, tasks)
     }
 
     pub async fn serve(self) -> Server {

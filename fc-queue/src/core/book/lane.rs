@@ -8,7 +8,6 @@ use std::ops::Bound;
 
 use fc_core::Timestamp;
 use fc_core::port::queue::{LaneDepth, NewTask, Place, Pushed};
-use hashbrown::HashTable;
 
 pub use facts::Standing;
 
@@ -29,10 +28,52 @@ pub struct Entry<P> {
     pub leases: u32,
     /// Why it was buried, if it was.
     pub reason: Option<Box<str>>,
-    /// The last lease that was not settled; 0: none.
+    /// The last lease, if it was not settled. Few tasks have one, so it is elsewhere.
+    lease: Option<Box<Lease>>,
+}
+
+/// A lease that may still be settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Lease {
     fence: u64,
-    /// Until when that lease holds it; `None`: nobody does.
-    held_until: Option<Timestamp>,
+    /// Until when it holds the task; `None`: it has ended.
+    until: Option<Timestamp>,
+}
+
+impl<P> Entry<P> {
+    /// The last lease that was not settled; 0: none.
+    fn fence(&self) -> u64 {
+        self.lease.as_deref().map_or(0, |lease| lease.fence)
+    }
+
+    /// Until when that lease holds the task; `None`: nobody does.
+    fn held_until(&self) -> Option<Timestamp> {
+        self.lease.as_deref().and_then(|lease| lease.until)
+    }
+
+    fn set_lease(&mut self, fence: u64, until: Option<Timestamp>) {
+        let is_one = fence != 0 || until.is_some();
+        self.lease = is_one.then(|| Box::new(Lease { fence, until }));
+    }
+
+    /// The same lease, which holds the task until then.
+    fn set_held_until(&mut self, until: Option<Timestamp>) {
+        match self.lease.as_deref_mut() {
+            Some(lease) => lease.until = until,
+            None => self.set_lease(0, until),
+        }
+    }
+}
+
+/// Where a task stood that was set apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Apart {
+    /// It waited.
+    Waiting,
+    /// It was held until then.
+    Held(Timestamp),
+    /// It was a dead letter.
+    Buried,
 }
 
 /// When a lane's next task can be leased.
@@ -49,9 +90,10 @@ pub enum Visible {
 /// The tasks of one lane by position; beside them, what finds the next without a search.
 #[derive(Debug)]
 pub(super) struct LaneBook<P> {
-    tasks: BTreeMap<u64, Entry<P>>,
-    /// Positions by id.
-    ids: HashTable<u64>,
+    /// Boxed: half of the places in a tree that grows at its end are empty.
+    tasks: BTreeMap<u64, Box<Entry<P>>>,
+    /// Positions by their ids' hashes. A tree, because a table would stop the queue while it grows.
+    ids: BTreeSet<(u64, u64)>,
     hasher: RandomState,
     /// Those that wait, in the order in which they are leased.
     due: BTreeSet<(Timestamp, u64)>,
@@ -67,7 +109,7 @@ impl<P> Default for LaneBook<P> {
     fn default() -> Self {
         Self {
             tasks: BTreeMap::new(),
-            ids: HashTable::new(),
+            ids: BTreeSet::new(),
             hasher: RandomState::new(),
             due: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -83,16 +125,17 @@ impl<P: Clone> LaneBook<P> {
     }
 
     pub(super) fn position(&self, id: &str) -> Option<u64> {
-        let is_it = |at: &u64| self.tasks.get(at).is_some_and(|entry| *entry.id == *id);
-        self.ids.find(self.hasher.hash_one(id), is_it).copied()
+        let hash = self.hasher.hash_one(id);
+        let mut alike = self.ids.range((hash, 0)..=(hash, u64::MAX)).map(|(_, at)| *at);
+        alike.find(|at| self.tasks.get(at).is_some_and(|entry| *entry.id == *id))
     }
 
     pub(super) fn entry(&self, position: u64) -> Option<&Entry<P>> {
-        self.tasks.get(&position)
+        self.tasks.get(&position).map(|entry| &**entry)
     }
 
     pub(super) fn is_leased(&self, position: u64) -> bool {
-        self.tasks.get(&position).is_some_and(|entry| entry.held_until.is_some())
+        self.entry(position).is_some_and(|entry| entry.held_until().is_some())
     }
 
     pub(super) fn is_buried(&self, position: u64) -> bool {
@@ -129,13 +172,10 @@ impl<P: Clone> LaneBook<P> {
             visible_at,
             leases: 0,
             reason: None,
-            fence: 0,
-            held_until: None,
+            lease: None,
         };
-        self.tasks.insert(position, entry);
-        let (tasks, hasher) = (&self.tasks, &self.hasher);
-        let hash_of = |at: &u64| tasks.get(at).map_or(0, |entry| hasher.hash_one(&*entry.id));
-        self.ids.insert_unique(hash, position, hash_of);
+        self.tasks.insert(position, Box::new(entry));
+        self.ids.insert((hash, position));
         Pushed::New
     }
 
@@ -154,21 +194,21 @@ impl<P: Clone> LaneBook<P> {
         self.waiting.remove(&position);
         self.leased.insert((until, position));
         let entry = self.tasks.get_mut(&position)?;
-        entry.fence = fence;
-        entry.held_until = Some(until);
         entry.leases = entry.leases.saturating_add(1);
-        Some((position, entry.clone()))
+        let lent = Entry::clone(entry);
+        entry.set_lease(fence, Some(until));
+        Some((position, lent))
     }
 
     /// The task, if its last lease that was not settled is this one.
     pub(super) fn held(&self, position: u64, fence: u64) -> Option<&Entry<P>> {
-        self.tasks.get(&position).filter(|entry| entry.fence == fence && fence != 0)
+        self.entry(position).filter(|entry| entry.fence() == fence && fence != 0)
     }
 
     pub(super) fn extend(&mut self, position: u64, until: Timestamp) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
-            entry.held_until = Some(until);
+            entry.set_held_until(Some(until));
             self.leased.insert((until, position));
         }
     }
@@ -176,7 +216,7 @@ impl<P: Clone> LaneBook<P> {
     pub(super) fn release(&mut self, position: u64, at: Timestamp, note: Box<[u8]>) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
-            entry.fence = 0;
+            entry.lease = None;
             entry.visible_at = at;
             entry.note = note;
             self.due.insert((at, position));
@@ -187,7 +227,7 @@ impl<P: Clone> LaneBook<P> {
     pub(super) fn bury(&mut self, position: u64, reason: String, note: Box<[u8]>) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
-            entry.fence = 0;
+            entry.lease = None;
             entry.reason = Some(reason.into());
             entry.note = note;
             self.buried.insert(position);
@@ -207,11 +247,9 @@ impl<P: Clone> LaneBook<P> {
 
     pub(super) fn remove(&mut self, position: u64) -> Option<Entry<P>> {
         self.unplace(position);
-        let hash = self.hasher.hash_one(&*self.tasks.get(&position)?.id);
-        if let Ok(found) = self.ids.find_entry(hash, |at| *at == position) {
-            found.remove();
-        }
-        self.tasks.remove(&position)
+        let removed = self.tasks.remove(&position)?;
+        self.ids.remove(&(self.hasher.hash_one(&*removed.id), position));
+        Some(*removed)
     }
 
     pub(super) fn relocate(&mut self, position: u64, payload: P) {
@@ -220,11 +258,48 @@ impl<P: Clone> LaneBook<P> {
         }
     }
 
+    pub(super) fn set_apart(&mut self, position: u64) -> Option<Apart> {
+        let is_buried = self.buried.contains(&position);
+        let apart = match self.tasks.get(&position)?.held_until() {
+            Some(until) => Apart::Held(until),
+            None if is_buried => Apart::Buried,
+            None => Apart::Waiting,
+        };
+        self.unplace(position);
+        Some(apart)
+    }
+
+    pub(super) fn rejoin(&mut self, position: u64, apart: Apart) {
+        let Some(entry) = self.tasks.get_mut(&position) else {
+            return;
+        };
+        match apart {
+            Apart::Held(until) => {
+                entry.set_held_until(Some(until));
+                self.leased.insert((until, position));
+            }
+            Apart::Buried => _ = self.buried.insert(position),
+            Apart::Waiting => {
+                self.due.insert((entry.visible_at, position));
+                self.waiting.insert(position);
+            }
+        }
+    }
+
+    pub(super) fn count_leases(&mut self, position: u64, leases: u32) {
+        if let Some(entry) = self.tasks.get_mut(&position) {
+            entry.leases = entry.leases.max(leases);
+        }
+    }
+
     /// Takes a task out of whatever says where it stands.
     fn unplace(&mut self, position: u64) {
         if let Some(entry) = self.tasks.get_mut(&position) {
-            match entry.held_until.take() {
-                Some(until) => _ = self.leased.remove(&(until, position)),
+            match entry.held_until() {
+                Some(until) => {
+                    entry.set_held_until(None);
+                    self.leased.remove(&(until, position));
+                }
                 None => {
                     _ = self.due.remove(&(entry.visible_at, position));
                     self.waiting.remove(&position);
@@ -242,7 +317,7 @@ impl<P: Clone> LaneBook<P> {
         {
             self.leased.pop_first();
             if let Some(entry) = self.tasks.get_mut(&position) {
-                entry.held_until = None;
+                entry.set_held_until(None);
                 self.due.insert((entry.visible_at, position));
                 self.waiting.insert(position);
             }
@@ -278,7 +353,7 @@ impl<P: Clone> LaneBook<P> {
         max: usize,
     ) -> Vec<(u64, Entry<P>)> {
         let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let listed = |at: &u64| self.tasks.get(at).map(|entry| (*at, entry.clone()));
+        let listed = |at: &u64| self.entry(*at).map(|entry| (*at, entry.clone()));
         match place {
             Place::Waiting => self.waiting.range(behind).filter_map(listed).take(max).collect(),
             Place::Buried => self.buried.range(behind).filter_map(listed).take(max).collect(),

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use fc_core::port::queue::{FollowUp, Verdict};
-use fc_core::{Deadline, ErrorKind, Instant, RequestId};
+use fc_core::{Deadline, ErrorKind, Instant, RequestId, SystemClock};
 use fc_testkit::SimClock;
 
 use super::*;
@@ -156,4 +156,49 @@ async fn who_waits_is_woken_at_the_time_and_then_costs_nothing() {
     }
     assert_eq!(queue.state.lock().waiting.len(), 0);
     assert_eq!(clock.pending_timers(), 0);
+}
+
+/// No wake-up is lost between threads: a wait that missed one would last until its deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_wake_up_is_lost() {
+    const TASKS: usize = 2_000;
+    let clock = Arc::new(SystemClock::new());
+    let queue = MemoryQueue::new(clock.clone());
+    let end = Deadline::at(clock.now() + 60 * SECOND);
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                let mut done = 0;
+                while queue.wait(cx().with_deadline(end), &lane()).await.unwrap() {
+                    for held in queue.lease(cx(), &lane(), 1, 60 * SECOND).await.unwrap() {
+                        if &*held.payload == b"end" {
+                            // For the next one who waits.
+                            let again =
+                                Verdict::Retry { at: Timestamp::default(), note: "".into() };
+                            queue.settle(cx(), &held.token, again.into()).await.unwrap();
+                            return done;
+                        }
+                        queue.settle(cx(), &held.token, Verdict::Done.into()).await.unwrap();
+                        done += 1;
+                    }
+                }
+                panic!("a wait has lasted until its deadline");
+            })
+        })
+        .collect();
+    for number in 0..TASKS {
+        queue.push(cx(), &lane(), NewTask::new(number.to_string(), "")).await.unwrap();
+        // Often enough that all others are waiting.
+        if number % 3 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    queue.push(cx(), &lane(), NewTask::new("end", "end")).await.unwrap();
+    let mut done = 0;
+    for worker in workers {
+        done += worker.await.unwrap();
+    }
+    assert_eq!(done, TASKS);
+    assert_eq!(queue.state.lock().waiting.len(), 0);
 }

@@ -19,24 +19,23 @@ pub struct Standing {
 impl<P: Clone> LaneBook<P> {
     pub(in super::super) fn standing(&self, position: u64) -> Option<Standing> {
         let entry = self.tasks.get(&position)?;
-        let (place, until) = match entry.held_until {
+        let (place, until) = match entry.held_until() {
             Some(until) => (Place::Leased, until),
             None if self.buried.contains(&position) => (Place::Buried, Timestamp::default()),
             None => (Place::Waiting, Timestamp::default()),
         };
-        Some(Standing { place, fence: entry.fence, until })
+        Some(Standing { place, fence: entry.fence(), until })
     }
 
     pub(in super::super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (u64, &Entry<P>)> {
         let visible = self.due.range(..=(now, u64::MAX));
-        visible.filter_map(|(_, at)| self.tasks.get(at).map(|entry| (*at, entry)))
+        visible.filter_map(|(_, at)| self.tasks.get(at).map(|entry| (*at, &**entry)))
     }
 
     pub(in super::super) fn lend(&mut self, position: u64, fence: u64, until: Timestamp) {
         self.unplace(position);
         if let Some(entry) = self.tasks.get_mut(&position) {
-            entry.fence = fence;
-            entry.held_until = Some(until);
+            entry.set_lease(fence, Some(until));
             entry.leases = entry.leases.saturating_add(1);
             self.leased.insert((until, position));
         }
@@ -53,12 +52,12 @@ impl<P: Clone> LaneBook<P> {
         let Some(entry) = self.tasks.get_mut(&position) else {
             return;
         };
-        entry.fence = standing.fence;
+        entry.set_lease(standing.fence, None);
         entry.leases = leases;
         entry.reason = reason;
         match standing.place {
             Place::Leased => {
-                entry.held_until = Some(standing.until);
+                entry.set_held_until(Some(standing.until));
                 self.leased.insert((standing.until, position));
             }
             Place::Buried => _ = self.buried.insert(position),

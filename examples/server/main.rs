@@ -1,7 +1,11 @@
 //! Serves a directory of functions over HTTP: `cargo run --release --example server`.
 //!
+//! Invocations that ask for it are queued: in the data directory, unless `--queue` says where else.
+//!
 //! Each folder with a `function.toml` is a function (see `fc::folder`), run as a process of its own.
 //! What is written here, anybody can write: it uses the public parts of `fc` alone.
+
+mod storage;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,11 +20,13 @@ use std::time::Duration;
 use clap::Parser;
 use fc::core::{AuthType, FunctionVersion, RequestId, Runtime, SystemClock};
 use fc::runtime::process::{ProcessConfig, ProcessRuntime};
-use fc::{Context, FunctionFolder, Platform};
+use fc::{AsyncParts, Context, FunctionFolder, Platform};
 use http::Method;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+use storage::Place;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,9 +48,19 @@ struct Options {
     functions: PathBuf,
 
     /// Directory that is this server's alone, made if need be: `fc.lock` in it holds the process
-    /// id, and a second server with the same directory is refused.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    /// id, and a second server with the same directory is refused. Queued invocations and their
+    /// records are kept in it.
+    #[arg(long, default_value = "fc-data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// Where queued invocations wait: `memory`, `embedded` (in the data directory), `nats://…`,
+    /// `postgres://…`.
+    #[arg(long, default_value = "embedded", value_name = "PLACE", hide_default_value = false)]
+    queue: Place,
+
+    /// Where records of tasks and settings are kept: as `--queue`.
+    #[arg(long, default_value = "embedded", value_name = "PLACE")]
+    store: Place,
 
     /// What is logged to stderr, as `RUST_LOG` has it: `warn`, `info,fc_runtime=debug`, …
     #[arg(long, default_value = "info", value_name = "FILTER")]
@@ -71,7 +87,7 @@ async fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<(), Failure> {
     // Before anything is started: from here on, a signal ends the program in good order.
     let (first, second) = (Signals::new()?, Signals::new()?);
-    let _lock = options.data_dir.as_deref().map(lock).transpose()?;
+    let _lock = lock(&options.data_dir)?;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
@@ -80,8 +96,13 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let clock = Arc::new(SystemClock::new());
     let processes = Arc::new(ProcessRuntime::new(ProcessConfig::default(), clock.clone())?);
     let platform = Platform::builder().clock(clock).runtime(processes.clone()).build()?;
-    let gateway = platform.gateway()?;
     let functions = deploy_all(&platform, &*processes, &options.functions).await?;
+    // Behind the functions: what an earlier server has queued runs from here on.
+    let data = &options.data_dir;
+    let queue = storage::queue(&options.queue, data, platform.clock().clone()).await?;
+    let store = storage::store(&options.store, data, platform.clock().clone()).await?;
+    let platform = platform.asynchronous(AsyncParts::new(queue, store)).await?;
+    let gateway = platform.gateway()?;
     let mut out = io::stdout().lock();
     out.write_all(table(&functions, address).as_bytes())?;
     writeln!(out, "listening on http://{address}")?;

@@ -1,0 +1,288 @@
+//! How a task ends: its record first, then, in one step where the queue can, its settlement and what
+//! follows it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fc_core::port::queue::{FollowUp, Settlement, Verdict};
+use fc_core::{Error, FunctionName, Result, TaskStatus};
+
+use super::attempt::Answer;
+use super::follow_up::{self, Ended};
+use super::lease::{Held, Lost};
+use super::run::{Work, settle};
+use crate::core::envelope::{Envelope, InvokeJob, Job};
+use crate::core::retry::{Outcome, RetryPolicy};
+use crate::core::stored_task::{Ending, EndingAnswer, StoredTask};
+use crate::engine::{NO_NOTE, Shared};
+use crate::tasks::TaskKey;
+
+/// Longest reason of a dead letter, bytes.
+const REASON_BYTES_MAX: usize = 1024;
+
+/// An end that was decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    status: TaskStatus,
+    condition: &'static str,
+    attempts: u32,
+}
+
+impl End {
+    pub(super) fn succeeded(policy: &RetryPolicy, attempts: u32) -> Self {
+        let condition = policy.conditions.succeeded();
+        Self { status: TaskStatus::Succeeded, condition, attempts }
+    }
+
+    pub(super) fn failed(condition: &'static str, attempts: u32) -> Self {
+        Self { status: TaskStatus::Failed, condition, attempts }
+    }
+
+    pub(super) fn expired(policy: &RetryPolicy, attempts: u32) -> Self {
+        let condition = policy.conditions.expired();
+        Self { status: TaskStatus::Expired, condition, attempts }
+    }
+
+    pub(super) fn stopped(policy: &RetryPolicy, attempts: u32) -> Self {
+        let condition = policy.conditions.stopped();
+        Self { status: TaskStatus::Stopped, condition, attempts }
+    }
+
+    pub(super) fn with(self, status: TaskStatus) -> Self {
+        Self { status, ..self }
+    }
+}
+
+/// Ends a task.
+pub(super) async fn end(
+    work: &Work<'_>,
+    job: &InvokeJob,
+    end: End,
+    answer: Option<Answer>,
+    held: &mut Held<'_>,
+) -> Result<(), Lost> {
+    let ending = Ending {
+        condition: end.condition.to_owned(),
+        attempts: end.attempts,
+        answer: answer.as_ref().filter(|answer| answer.has_run).map(|answer| EndingAnswer {
+            failure: match answer.outcome {
+                Outcome::FunctionError(failure) => Some(failure.to_string()),
+                _ => None,
+            },
+            version: answer.report.version,
+            bytes: answer.bytes,
+        }),
+    };
+    let body = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
+    if work.envelope.head.is_tracked {
+        let recorded = held.during(record(work, end, answer.as_ref(), &ending, &body)).await?;
+        match recorded {
+            // Somebody else has ended it, or this did before a crash: that end stands.
+            Ok(task) if task.ending.as_ref() != Some(&ending) => {
+                return again(work, job, task, held).await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                // It is tried again from the queue once the lease ends: nothing is lost.
+                let id = &work.envelope.head.task_id;
+                tracing::error!(task = id, %error, "the end of a task cannot be recorded");
+                return Err(Lost);
+            }
+        }
+    }
+    let message = answer.and_then(|answer| answer.message);
+    conclude(work, job, end.status, &ending, body, message.as_deref(), held).await
+}
+
+/// Ends a task whose record says that it is over: what follows may not have been pushed.
+pub(super) async fn again(
+    work: &Work<'_>,
+    job: &InvokeJob,
+    task: StoredTask,
+    held: &mut Held<'_>,
+) -> Result<(), Lost> {
+    let Some(ending) = task.ending else {
+        settle(held, Verdict::Done).await?;
+        return Ok(());
+    };
+    let result = match held.during(work.shared.records.result(work.key())).await? {
+        Ok(result) => result.unwrap_or_default(),
+        Err(error) => {
+            let id = &work.envelope.head.task_id;
+            tracing::error!(task = id, %error, "the result of a task cannot be read");
+            return Err(Lost);
+        }
+    };
+    let message = task.task.task_error_message;
+    conclude(work, job, task.task.status, &ending, result, message.as_deref(), held).await
+}
+
+/// Writes the end down, if no other is: gives the record as it is then.
+async fn record(
+    work: &Work<'_>,
+    end: End,
+    answer: Option<&Answer>,
+    ending: &Ending,
+    body: &Bytes,
+) -> Result<StoredTask> {
+    let records = &work.shared.records;
+    if ending.answer.is_some() {
+        let most = records.store().capabilities().value_bytes_max;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        records.keep_result(work.key(), &body.slice(..body.len().min(most))).await?;
+    }
+    let now = work.shared.wall.now();
+    let detail = answer.map(detail).unwrap_or_default();
+    let updated = records.update(work.key(), |task| {
+        let stepped = task.step(end.status, now, detail.clone());
+        if stepped {
+            task.ending = Some(ending.clone());
+            task.task.already_retried_times = end.attempts.saturating_sub(1);
+            if let Some(answer) = answer {
+                task.task.instance_id = answer.report.instance.map(|id| id.to_string());
+                task.task.duration_ms = u64::try_from(answer.ran().as_millis()).ok();
+                task.task.task_error_message.clone_from(&answer.message);
+            }
+        }
+        stepped
+    });
+    updated.await
+}
+
+/// Settles a task that is over, and pushes what follows.
+async fn conclude(
+    work: &Work<'_>,
+    job: &InvokeJob,
+    status: TaskStatus,
+    ending: &Ending,
+    body: Bytes,
+    message: Option<&str>,
+    held: &mut Held<'_>,
+) -> Result<(), Lost> {
+    let Work { shared, envelope, .. } = *work;
+    let ended = Ended { envelope, ending, body, status };
+    let follow_up = follow_up::of(shared, work.account, job, &ended);
+    let settlement = match follow_up {
+        Ok(follow_up) => settlement(status, ending, message, follow_up),
+        Err(error) => {
+            undelivered(work, &error, held).await?;
+            Settlement::from(dead_letter(&format!("destination: {}", error.message()), NO_NOTE))
+        }
+    };
+    let found = settlement.follow_ups.first().map(|follow_up| follow_up.lane.clone());
+    if let Err(error) = held.settle(settlement).await? {
+        // What follows is not one that the queue can keep.
+        undelivered(work, &error, held).await?;
+        let reason = format!("destination: {}", error.message());
+        settle(held, dead_letter(&reason, NO_NOTE)).await?;
+    }
+    if let Some(lane) = &found {
+        shared.lanes.found(shared, lane);
+    }
+    shared.sideline.lock().over(work.account, &work.function);
+    work.tell(status, ending.attempts);
+    Ok(())
+}
+
+/// A result that goes nowhere is a dead letter if it is a failure (ASY-6).
+fn settlement(
+    status: TaskStatus,
+    ending: &Ending,
+    message: Option<&str>,
+    follow_up: Option<FollowUp>,
+) -> Settlement {
+    let is_failure = !matches!(status, TaskStatus::Succeeded | TaskStatus::Stopped);
+    let verdict = match (&follow_up, is_failure) {
+        (Some(_), _) | (None, false) => Verdict::Done,
+        (None, true) => {
+            let said = message.map(|message| format!(": {message}")).unwrap_or_default();
+            dead_letter(&format!("{}{said}", ending.condition), NO_NOTE)
+        }
+    };
+    Settlement { verdict, follow_ups: follow_up.into_iter().collect() }
+}
+
+pub(super) fn dead_letter(reason: &str, note: Bytes) -> Verdict {
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+    Verdict::Bury { reason: reason[..end].to_owned(), note }
+}
+
+/// A result cannot be sent to its destination, and never will be.
+async fn undelivered(work: &Work<'_>, error: &Error, held: &mut Held<'_>) -> Result<(), Lost> {
+    let id = &work.envelope.head.task_id;
+    tracing::warn!(task = id, %error, "a result cannot be delivered");
+    delivered(work, false, held).await
+}
+
+/// Writes down what became of a task's destination.
+pub(super) async fn delivered(
+    work: &Work<'_>,
+    is_delivered: bool,
+    held: &mut Held<'_>,
+) -> Result<(), Lost> {
+    if !work.envelope.head.is_tracked {
+        return Ok(());
+    }
+    let status = if is_delivered { "Succeeded" } else { "Failed" };
+    let updated = work.shared.records.update(work.key(), |task| {
+        task.task.destination_status.replace(status.to_owned()).as_deref() != Some(status)
+    });
+    if let Err(error) = held.during(updated).await? {
+        // The delivery itself is done; a record may be swept, too.
+        tracing::warn!(task = work.envelope.head.task_id, %error, "a delivery is not recorded");
+    }
+    Ok(())
+}
+
+/// What an event of the task says of an attempt (`alibaba-fc.md` 3.6).
+pub(super) fn detail(answer: &Answer) -> String {
+    let error = match answer.outcome {
+        Outcome::Succeeded => return String::new(),
+        Outcome::FunctionError(failure) => failure.as_str(),
+        Outcome::Throttled => fc_core::ErrorKind::ResourceExhausted.code(),
+        Outcome::System => fc_core::ErrorKind::InternalServerError.code(),
+        Outcome::Invalid(kind) => kind.code(),
+    };
+    serde_json::json!({ "Error": error }).to_string()
+}
+
+/// Ends a task that was taken out of the queue.
+pub(crate) async fn stopped_in_queue(
+    shared: &Arc<Shared>,
+    key: TaskKey<'_>,
+    function: &FunctionName,
+) -> Result<()> {
+    let Some((task, _)) = shared.records.read(key).await? else {
+        return Ok(());
+    };
+    let condition = shared.config.retry.conditions.stopped().to_owned();
+    let attempts = task.task.already_retried_times;
+    let ending = Ending { condition, attempts, answer: None };
+    // Told first: a crash in between tells again, under the same id.
+    let envelope = Envelope { body: shared.records.payload(key).await?, head: task.head };
+    if let Job::Invoke(job) = &envelope.head.job {
+        let body = Bytes::new();
+        let status = TaskStatus::Stopped;
+        let ended = Ended { envelope: &envelope, ending: &ending, body, status };
+        match follow_up::of(shared, key.account, job, &ended) {
+            Ok(Some(FollowUp { lane, task })) => {
+                shared.ports.queue.push(shared.context(), &lane, task).await?;
+                shared.lanes.found(shared, &lane);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(task = key.id, %error, "a stop cannot be delivered"),
+        }
+    }
+    let now = shared.wall.now();
+    let stopped = shared.records.update(key, |task| {
+        let stepped = task.step(TaskStatus::Stopped, now, String::new());
+        if stepped {
+            task.ending = Some(ending.clone());
+        }
+        stepped
+    });
+    stopped.await?;
+    shared.sideline.lock().over(key.account, function);
+    shared.tell(key.account, function, key.id, TaskStatus::Stopped, attempts);
+    Ok(())
+}

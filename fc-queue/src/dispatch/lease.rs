@@ -1,0 +1,119 @@
+//! A leased task: held while it runs, and settled once.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use fc_core::port::queue::{LeaseToken, Settlement};
+use fc_core::{Error, ErrorKind, Instant, Result};
+
+use crate::engine::Shared;
+
+/// Renewals in the time that a lease holds.
+const RENEWALS: u32 = 3;
+/// Pause before a settlement is tried again, doubled up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The lease is somebody else's, or may be: whoever holds it now runs the task.
+#[derive(Debug)]
+pub(super) struct Lost;
+
+/// A task that is held here.
+pub(super) struct Held<'s> {
+    shared: &'s Shared,
+    token: LeaseToken,
+    /// When it is renewed next.
+    renew_at: Instant,
+    /// Until when it is surely held.
+    ends_at: Instant,
+}
+
+impl<'s> Held<'s> {
+    /// A task that was leased after `asked_at`.
+    pub(super) fn new(shared: &'s Shared, token: LeaseToken, asked_at: Instant) -> Self {
+        let visibility = shared.config.visibility;
+        let renew_at = asked_at + visibility / RENEWALS;
+        Self { shared, token, renew_at, ends_at: asked_at + visibility }
+    }
+
+    pub(super) fn token(&self) -> &LeaseToken {
+        &self.token
+    }
+
+    /// Does `work` and renews the lease meanwhile. `Lost` drops the work half done: it is run
+    /// elsewhere, or soon will be.
+    pub(super) async fn during<F: Future>(&mut self, work: F) -> Result<F::Output, Lost> {
+        let clock = &self.shared.ports.clock.clone();
+        let mut work = pin!(work);
+        loop {
+            match clock.with_deadline(self.renew_at, work.as_mut()).await {
+                Ok(output) => return Ok(output),
+                Err(_) => self.renew().await?,
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), Lost> {
+        let (queue, clock) = (&self.shared.ports.queue, &self.shared.ports.clock);
+        let visibility = self.shared.config.visibility;
+        let asked_at = clock.now();
+        // No longer than it holds: an answer that comes later than that says nothing.
+        let extended = queue.extend(self.shared.context(), &self.token, visibility);
+        match clock.with_deadline(self.ends_at, extended).await {
+            Ok(Ok(())) => {
+                self.renew_at = asked_at + visibility / RENEWALS;
+                self.ends_at = asked_at + visibility;
+                Ok(())
+            }
+            Ok(Err(error)) if error.kind() != ErrorKind::Conflict && clock.now() < self.ends_at => {
+                let LeaseToken { lane, task, .. } = &self.token;
+                tracing::warn!(%lane, task, %error, "a lease is not renewed yet");
+                self.renew_at = (clock.now() + PAUSE_MIN).min(self.ends_at);
+                Ok(())
+            }
+            _ => {
+                let LeaseToken { lane, task, .. } = &self.token;
+                tracing::warn!(%lane, task, "a lease is lost: its task runs again");
+                Err(Lost)
+            }
+        }
+    }
+
+    /// Ends the lease, however often it takes while it holds.
+    ///
+    /// # Errors
+    ///
+    /// The outer: `Lost`, nothing more is to be done. The inner: `InvalidArgument`, the settlement is
+    /// not one that the queue can keep; the task is still held.
+    pub(super) async fn settle(
+        &mut self,
+        settlement: impl Into<Settlement>,
+    ) -> Result<Result<(), Error>, Lost> {
+        let settlement = settlement.into();
+        let (shared, token) = (self.shared, self.token.clone());
+        let (queue, clock) = (&shared.ports.queue, &shared.ports.clock);
+        let mut may_be_settled = false;
+        let mut pause = PAUSE_MIN;
+        loop {
+            let settled = queue.settle(shared.context(), &token, settlement.clone());
+            let error = match self.during(settled).await? {
+                Ok(()) => return Ok(Ok(())),
+                Err(error) => error,
+            };
+            match error.kind() {
+                // That was us: the answer was lost.
+                ErrorKind::Conflict if may_be_settled => return Ok(Ok(())),
+                ErrorKind::Conflict => return Err(Lost),
+                ErrorKind::InvalidArgument => return Ok(Err(error)),
+                kind => may_be_settled |= kind == ErrorKind::Unknown,
+            }
+            tracing::warn!(task = token.task, %error, "a task is not settled yet");
+            // Held or not: whoever shuts down waits no longer than he said.
+            let sleep = clock.sleep_until(clock.now() + pause);
+            let held = shared.abandoning.run_until_cancelled(self.during(sleep)).await;
+            held.ok_or(Lost)??;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}

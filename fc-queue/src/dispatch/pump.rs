@@ -1,0 +1,110 @@
+//! One lane's way from the queue to running tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_core::port::queue::{Lane, Leased};
+use fc_core::{Deadline, Instant, Result};
+
+use super::lane::{LaneLoad, Running};
+use super::permits::Permit;
+use super::run;
+use crate::engine::Shared;
+
+/// Pause after the queue has failed, doubled up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Leases a lane's tasks and lets them run, until the engine closes or the lane has been empty for
+/// long.
+pub(super) async fn pump(shared: Arc<Shared>, lane: Lane) {
+    let load = LaneLoad::new(shared.config.lane_concurrency);
+    let mut pause = PAUSE_MIN;
+    while !shared.closing.is_cancelled() {
+        match step(&shared, &lane, &load).await {
+            Ok(Step::Leased) => pause = PAUSE_MIN,
+            Ok(Step::Closing) => return,
+            Ok(Step::Empty) if !load.is_idle() => {}
+            Ok(Step::Empty) => {
+                shared.lanes.left(&lane);
+                // What was pushed before the lane was left, by who saw it still attended.
+                let at_once = Deadline::at(shared.ports.clock.now());
+                let cx = shared.context().with_deadline(at_once);
+                if !matches!(shared.ports.queue.wait(cx, &lane).await, Ok(false)) {
+                    shared.lanes.found(&shared, &lane);
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%lane, %error, "the queue cannot be read");
+                let clock = &shared.ports.clock;
+                let sleep = clock.sleep_until(clock.now() + pause);
+                shared.closing.run_until_cancelled(sleep).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+enum Step {
+    Leased,
+    Empty,
+    Closing,
+}
+
+/// Waits for a task, then for room, then leases: nothing is held while there is nothing to run, and
+/// nothing is leased that has to wait. Once the engine closes nothing is waited for; what was leased
+/// runs.
+async fn step(shared: &Arc<Shared>, lane: &Lane, load: &Arc<LaneLoad>) -> Result<Step> {
+    let (queue, clock) = (&shared.ports.queue, &shared.ports.clock);
+    let wait = async {
+        let deadline = Deadline::at(clock.now() + shared.config.lane_idle);
+        if !queue.wait(shared.context().with_deadline(deadline), lane).await? {
+            return Ok(None);
+        }
+        let room = load.room().await.min(shared.config.batch_max);
+        Ok(Some(shared.permits.take(room).await))
+    };
+    let mut permits = match shared.closing.run_until_cancelled(wait).await {
+        None => return Ok(Step::Closing),
+        Some(waited) => match waited? {
+            None => return Ok(Step::Empty),
+            Some(permits) => permits,
+        },
+    };
+    let asked_at = clock.now();
+    let visibility = shared.config.visibility;
+    for leased in queue.lease(shared.context(), lane, permits.len(), visibility).await? {
+        if let Some(permit) = permits.pop() {
+            spawn(shared, leased, permit, load.begin(), asked_at);
+        }
+    }
+    Ok(Step::Leased)
+}
+
+fn spawn(
+    shared: &Arc<Shared>,
+    leased: Leased,
+    permit: Permit,
+    running: Running,
+    asked_at: Instant,
+) {
+    let shared = shared.clone();
+    let tasks = shared.tasks.clone();
+    tasks.spawn(async move {
+        let load = run::run(&shared, leased, asked_at).await;
+        let now = shared.ports.clock.now();
+        match load {
+            run::Load::Fits => {
+                running.succeeded();
+                shared.permits.succeeded();
+            }
+            run::Load::Exceeds => {
+                running.throttled(now);
+                shared.permits.throttled(now);
+            }
+            run::Load::Unknown => {}
+        }
+        drop((permit, running));
+    });
+}

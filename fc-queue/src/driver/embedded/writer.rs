@@ -1,0 +1,234 @@
+//! The one thread that writes: it takes whatever waits, writes it as one frame, syncs once, and lets
+//! all of it happen. While it syncs the next frame gathers, so there is no tick to wait for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fc_core::port::queue::Lane;
+use fc_core::{Error, Result, Timestamp};
+use tokio::sync::oneshot;
+
+use super::command::{Answer, Command};
+use super::compact::Compaction;
+use super::decide::{Change, Decide, Decided, Push};
+use super::log::{crc, frame};
+use super::shared::{Last, Shared};
+use super::state::{Location, Put, Segment, State};
+use super::tail::{Begun, Fault, Now, Tail};
+
+/// Bytes of operations in one frame, unless one alone has more.
+const FRAME_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The one thread that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) tail: Tail,
+    decide: Decide,
+    compaction: Compaction,
+    /// Commands that met another of the last frame.
+    later: Vec<Command>,
+    frame: Vec<u8>,
+}
+
+/// A change, where its payloads will lie in the frame, and who waits for it.
+type Written = (Change, Vec<Location>, Answer, oneshot::Sender<Result<Answer>>);
+
+impl Writer {
+    /// `position` is the last one that was used.
+    pub(super) fn new(shared: Arc<Shared>, tail: Tail, position: u64, tasks_max: u64) -> Self {
+        let decide = Decide::new(position, tasks_max);
+        let compaction = Compaction::default();
+        Self { shared, tail, decide, compaction, later: Vec::new(), frame: Vec::new() }
+    }
+
+    /// Serves commands until the inbox is closed and empty.
+    pub(super) fn run(mut self) {
+        let _last = Last(self.shared.clone());
+        loop {
+            let is_busy =
+                !self.later.is_empty() || self.compaction.is_due(&self.shared, &self.tail);
+            let mut commands = std::mem::take(&mut self.later);
+            match self.shared.inbox.take(FRAME_BYTES, !is_busy) {
+                Some(taken) => commands.extend(taken),
+                None if commands.is_empty() => return,
+                None => {}
+            }
+            if !commands.is_empty() {
+                self.serve(commands);
+            }
+            if self.compaction.is_due(&self.shared, &self.tail) {
+                self.compact();
+            }
+        }
+    }
+
+    /// One frame of commands.
+    fn serve(&mut self, commands: Vec<Command>) {
+        let now = self.shared.clock.now();
+        self.decide.clear();
+        self.decide.refuse_pushes = self.tail.prepare(self.shared.clock.clock().now());
+        let mut answered = Vec::new();
+        let mut changes = Vec::with_capacity(commands.len());
+        {
+            let mut state = self.shared.state.lock();
+            for Command { op, reply } in commands {
+                match self.decide.decide(&mut state, op, now) {
+                    Decided::Now(answer) => answered.push((answer, reply)),
+                    Decided::Write(change, answer) => changes.push((change, answer, reply)),
+                    Decided::Later(op) => self.later.push(Command { op, reply }),
+                }
+            }
+        }
+        answer(answered);
+        if !changes.is_empty() {
+            self.write(changes, now);
+        }
+        if self.shared.leases.lock().bytes() > self.tail.segment_bytes {
+            self.tail.is_over = true;
+            // A failure is said by the next who needs room.
+            if let Ok(Some(begun)) = self.tail.room_for(0, self.told(now)) {
+                self.begun(begun);
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        changes: Vec<(Change, Answer, oneshot::Sender<Result<Answer>>)>,
+        now: Timestamp,
+    ) {
+        frame::begin(&mut self.frame);
+        let mut written: Vec<Written> = Vec::with_capacity(changes.len());
+        for (change, answer, reply) in changes {
+            let offsets = change.record().put(&mut self.frame);
+            let locations = offsets.into_iter().zip(change.pushes());
+            let location = |(at, push): (usize, &Push)| Location {
+                segment: 0,
+                offset: at as u32,
+                len: push.task.payload.len() as u32,
+                crc: crc(0, &[&push.task.payload]),
+            };
+            let locations = locations.map(location).collect();
+            written.push((change, locations, answer, reply));
+        }
+        match self.append(written.len() as u32, now) {
+            Ok(begin) => self.happen(written, begin),
+            Err(error) => self.fail(written, &error),
+        }
+    }
+
+    /// Writes the frame, and gives where it begins.
+    pub(super) fn append(&mut self, records: u32, now: Timestamp) -> Result<(u32, u32)> {
+        let time = now.as_unix_millis();
+        let told = self.told(now);
+        // The padding of the frame is at most 7 bytes.
+        if let Some(begun) = self.tail.room_for(self.frame.len() + frame::ALIGN, told)? {
+            self.begun(begun);
+        }
+        let begin =
+            self.tail.append(&mut self.frame, records, time).map_err(|fault| match fault {
+                Fault::Refused(error) | Fault::Unknown(error) => error,
+            })?;
+        self.shared.frames.fetch_add(1, Ordering::Relaxed);
+        if let Some(segment) = self.shared.state.lock().segments.get_mut(&self.tail.number) {
+            segment.end = self.tail.offset;
+        }
+        if self.frame.capacity() > 2 * FRAME_BYTES as usize {
+            self.frame = Vec::new();
+        }
+        Ok((self.tail.number, begin))
+    }
+
+    fn told(&self, now: Timestamp) -> Now {
+        let instant = self.shared.clock.clock().now();
+        Now { time: now.as_unix_millis(), position: self.decide.position, instant }
+    }
+
+    fn begun(&self, begun: Begun) {
+        let Begun { number, file, salt } = begun;
+        let segment = Segment { file, salt, end: self.tail.offset, tasks: 0 };
+        self.shared.state.lock().segments.insert(number, segment);
+        self.shared.leases.lock().turn(number);
+    }
+
+    /// All of it is durable: let it happen, and say so.
+    fn happen(&self, written: Vec<Written>, (segment, begin): (u32, u32)) {
+        let mut answered = Vec::with_capacity(written.len());
+        let mut lanes: HashSet<Lane> = HashSet::new();
+        {
+            let mut state = self.shared.state.lock();
+            for (change, locations, answer, reply) in written {
+                for lane in change.lanes() {
+                    if !lanes.contains(lane) {
+                        lanes.insert(lane.clone());
+                    }
+                }
+                let locations = locations.into_iter();
+                let placed =
+                    locations.map(|at| Location { segment, offset: begin + at.offset, ..at });
+                apply(&mut state, change, placed);
+                answered.push((Ok(answer), reply));
+            }
+        }
+        lanes.iter().for_each(|lane| self.shared.waiters.notify(lane));
+        answer(answered);
+    }
+
+    /// None of it is: put back what was set apart, and say so.
+    fn fail(&self, written: Vec<Written>, error: &Error) {
+        {
+            let mut state = self.shared.state.lock();
+            written.iter().for_each(|(change, ..)| change.undo(&mut state));
+        }
+        let lanes = written.iter().flat_map(|(change, ..)| change.lanes());
+        lanes.for_each(|lane| self.shared.waiters.notify(lane));
+        answer(written.into_iter().map(|(.., reply)| (Err(error.duplicate()), reply)).collect());
+    }
+
+    /// One step of compaction.
+    fn compact(&mut self) {
+        let mut compaction = std::mem::take(&mut self.compaction);
+        compaction.step(self);
+        self.compaction = compaction;
+    }
+
+    /// Begins a frame of what is not asked for by commands.
+    pub(super) fn begin_frame(&mut self) -> &mut Vec<u8> {
+        frame::begin(&mut self.frame);
+        &mut self.frame
+    }
+}
+
+fn answer(answered: Vec<(Result<Answer>, oneshot::Sender<Result<Answer>>)>) {
+    for (answer, reply) in answered {
+        // Whoever does not wait any more learns it by asking again.
+        let _ = reply.send(answer);
+    }
+}
+
+fn apply(state: &mut State, change: Change, mut locations: impl Iterator<Item = Location>) {
+    let mut put = |state: &mut State, push: Push| {
+        if let Some(location) = locations.next() {
+            let Push { lane, position, pushed_at, task } = push;
+            state.cache.put(position, &task.payload);
+            state.put(Put { lane, position, pushed_at, task, location });
+        }
+    };
+    match change {
+        Change::Push(push) => put(state, push),
+        Change::Settle { lane, position, verdict, follow_ups, .. } => {
+            follow_ups.into_iter().for_each(|push| put(state, push));
+            state.conclude(&lane, position, verdict);
+        }
+        Change::Remove { lane, positions } => {
+            positions.into_iter().for_each(|position| state.remove(&lane, position));
+        }
+        Change::Revive { lane, at, note, positions } => {
+            for position in positions {
+                state.revive(&lane, position, at, note.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Who waits for a lane is woken: in this process at once, in others by `NOTIFY`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_core::{Context, Result};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::link::{Connector, Group, Notifications, Session};
+use super::look::Looks;
+
+/// How long a waiter trusts that it will be told. A notification is lost with the process or the
+/// session that was to tell it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Lanes in one notification: the server takes 8000 bytes.
+const LANES_MAX: usize = 600;
+
+/// Tells waiters of lanes, and is told, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Bell {
+    shared: Arc<Shared>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+#[derive(Debug)]
+struct Shared {
+    connector: Arc<Connector>,
+    channel: String,
+    waiting: Mutex<HashMap<i32, Waiting>>,
+    /// Lanes that others are to be told of.
+    rung: Mutex<BTreeSet<i32>>,
+    is_rung: Notify,
+    /// The session that tells: what it told need not be heard here.
+    teller: Mutex<i32>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    count: usize,
+    woken: Arc<Notify>,
+}
+
+impl Bell {
+    pub(super) fn start(connector: Arc<Connector>) -> Self {
+        let channel = format!("fc_queue_{}", connector.schema());
+        let shared = Arc::new(Shared {
+            connector,
+            channel,
+            waiting: Mutex::default(),
+            rung: Mutex::default(),
+            is_rung: Notify::new(),
+            teller: Mutex::default(),
+        });
+        let tasks = [tokio::spawn(listen(shared.clone())), tokio::spawn(tell(shared.clone()))];
+        Self { shared, tasks }
+    }
+
+    /// Wakes who waits for these lanes, here and elsewhere.
+    pub(super) fn ring(&self, lanes: impl IntoIterator<Item = i32>) {
+        let mut rung = self.shared.rung.lock();
+        for lane in lanes {
+            self.shared.wake(lane);
+            rung.insert(lane);
+        }
+        drop(rung);
+        self.shared.is_rung.notify_one();
+    }
+
+    /// Waits until the lane has a task that can be leased, or the soft deadline.
+    pub(super) async fn wait(&self, cx: Context, lane: i32, looks: &Group<Looks>) -> Result<bool> {
+        let waiter = Waiter::new(&self.shared, lane);
+        let clock = &self.shared.connector.clock;
+        loop {
+            // From before the look, so that what comes after it is heard.
+            let mut woken = std::pin::pin!(waiter.woken.notified());
+            woken.as_mut().enable();
+            let after = match looks.ask(cx, lane).await {
+                Ok(Some(Duration::ZERO)) => return Ok(true),
+                Ok(after) => after.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
+                Err(_) if clock.now() >= cx.deadline.soft => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            let until = (clock.now() + after).min(cx.deadline.soft);
+            let _ = clock.with_deadline(until, woken).await;
+            if clock.now() >= cx.deadline.soft {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Shared {
+    fn wake(&self, lane: i32) {
+        if let Some(waiting) = self.waiting.lock().get(&lane) {
+            waiting.woken.notify_waiters();
+        }
+    }
+
+    fn wake_all(&self) {
+        self.waiting.lock().values().for_each(|waiting| waiting.woken.notify_waiters());
+    }
+}
+
+/// One who waits for a lane; dropped, it is forgotten.
+struct Waiter<'b> {
+    shared: &'b Shared,
+    lane: i32,
+    woken: Arc<Notify>,
+}
+
+impl<'b> Waiter<'b> {
+    fn new(shared: &'b Shared, lane: i32) -> Self {
+        let mut waiting = shared.waiting.lock();
+        let entry = waiting.entry(lane).or_default();
+        entry.count += 1;
+        Self { shared, lane, woken: entry.woken.clone() }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.shared.waiting.lock();
+        if let Some(entry) = waiting.get_mut(&self.lane) {
+            entry.count -= 1;
+            if entry.count == 0 {
+                waiting.remove(&self.lane);
+            }
+        }
+    }
+}
+
+/// Tells other processes which lanes have changed. One word is on its way at a time; what rings
+/// meanwhile is in the next. It needs no sync: what it tells of is durable already.
+async fn tell(shared: Arc<Shared>) {
+    let mut pause = PAUSE_MIN;
+    let mut session: Option<Session> = None;
+    loop {
+        if shared.rung.lock().is_empty() {
+            shared.is_rung.notified().await;
+            continue;
+        }
+        let open = match session.take().filter(|session| !session.is_closed()) {
+            Some(open) => open,
+            None => match shared.connector.open().await {
+                Ok((open, _)) => {
+                    *shared.teller.lock() = open.backend;
+                    pause = PAUSE_MIN;
+                    open
+                }
+                Err(error) => {
+                    // Whoever waits looks again by itself.
+                    tracing::debug!(%error, "others are not told of tasks");
+                    shared.rung.lock().clear();
+                    pause = rest(&shared, pause).await;
+                    continue;
+                }
+            },
+        };
+        let mut lanes: Vec<String> = Vec::new();
+        {
+            let mut rung = shared.rung.lock();
+            while let Some(lane) = (lanes.len() < LANES_MAX).then(|| rung.pop_first()).flatten() {
+                lanes.push(lane.to_string());
+            }
+        }
+        let told = async {
+            let statement = open.statement("SELECT pg_notify($1, $2)").await?;
+            open.client.execute(&statement, &[&shared.channel, &lanes.join(",")]).await
+        };
+        match told.await {
+            Ok(_) => session = Some(open),
+            Err(error) => tracing::debug!(%error, "others are not told of tasks"),
+        }
+    }
+}
+
+/// Hears what other processes tell.
+async fn listen(shared: Arc<Shared>) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        match open_ear(&shared).await {
+            Ok((_session, mut told)) => {
+                pause = PAUSE_MIN;
+                // What was told while nobody listened is made up for.
+                shared.wake_all();
+                while let Some(told) = told.recv().await {
+                    if told.process_id() != *shared.teller.lock() {
+                        let lanes = told.payload().split(',').filter_map(|lane| lane.parse().ok());
+                        lanes.for_each(|lane| shared.wake(lane));
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "not told of others' tasks");
+                pause = rest(&shared, pause).await;
+            }
+        }
+    }
+}
+
+async fn open_ear(shared: &Shared) -> Result<(Session, Notifications)> {
+    let (session, told) = shared.connector.open().await?;
+    let listen = format!("LISTEN \"{}\"", shared.channel);
+    let heard = session.client.batch_execute(&listen).await;
+    heard.map_err(|error| super::link::failed("listen", error, false))?;
+    Ok((session, told))
+}
+
+async fn rest(shared: &Shared, pause: Duration) -> Duration {
+    let clock = &shared.connector.clock;
+    clock.sleep_until(clock.now() + pause).await;
+    (pause * 2).min(PAUSE_MAX)
+}

@@ -1,0 +1,15 @@
+WITH meant AS MATERIALIZED (
+    SELECT id FROM task
+    WHERE lane_id = $1 AND place = {place} AND position > $2 AND position <= $3
+    ORDER BY position LIMIT $4 FOR UPDATE
+), removed AS (
+    DELETE FROM task t USING meant WHERE t.lane_id = $1 AND t.id = meant.id AND t.place = {place}
+    RETURNING t.lane_id, t.position, t.place
+), counted AS (
+    INSERT INTO lane_count AS c (lane_id, part, waiting, leased, buried)
+    SELECT lane_id, $5, -count(*) FILTER (WHERE place = 0), 0, -count(*) FILTER (WHERE place = 2)
+    FROM removed GROUP BY lane_id
+    ON CONFLICT (lane_id, part) DO UPDATE
+    SET waiting = c.waiting + EXCLUDED.waiting, buried = c.buried + EXCLUDED.buried
+)
+SELECT count(*), max(position) FROM removed

@@ -1,0 +1,183 @@
+//! Several queues with one schema, as several processes have them.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fc_core::port::queue::{FollowUp, Lane, NewTask, Place, Pushed, Settlement, Verdict};
+use fc_core::{Clock, Context, Queue, RequestId, SystemClock, Timestamp};
+use fc_queue::driver::postgres::{PostgresConfig, PostgresQueue};
+use futures_util::future::join_all;
+use tokio_postgres::{AsyncMessage, NoTls};
+
+use crate::server;
+
+fn cx() -> Context {
+    Context::new(RequestId::NIL)
+}
+
+async fn connect(config: &PostgresConfig) -> PostgresQueue {
+    PostgresQueue::connect(config.clone(), Arc::new(SystemClock::new())).await.unwrap()
+}
+
+/// A push tells all who listen, so that no waiter of another process needs its fall-back.
+#[tokio::test]
+async fn a_push_is_told_to_other_processes() {
+    let config = server::config();
+    let queue = connect(&config).await;
+    let (client, mut connection) = tokio_postgres::connect(&server::url(), NoTls).await.unwrap();
+    let told = tokio::spawn(async move {
+        loop {
+            let message = poll_fn(|cx| connection.poll_message(cx)).await.unwrap().unwrap();
+            if let AsyncMessage::Notification(told) = message {
+                return told.payload().to_owned();
+            }
+        }
+    });
+    let schema = server::schema_of(&config);
+    client.batch_execute(&format!("LISTEN fc_queue_{schema}")).await.unwrap();
+    let lane = Lane::new("told").unwrap();
+    queue.push(cx(), &lane, NewTask::new("a", "")).await.unwrap();
+    let number = format!("SELECT lane_id::text FROM {schema}.lane WHERE name = 'told'");
+    let told = told.await.unwrap();
+    let row = server::client().await.query_one(&number, &[]).await.unwrap();
+    assert_eq!(told, row.get::<_, &str>(0));
+}
+
+/// Settlements that push into each other's lanes, pushes of the same ids in other orders, and leases of
+/// both: transactions may conflict, and nobody notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crossing_work_neither_fails_nor_loses() {
+    const TASKS: usize = 300;
+    let config = server::config();
+    let queues = Arc::new([connect(&config).await, connect(&config).await]);
+    let lanes = ["a", "b"].map(|name| Lane::new(name).unwrap());
+    let clock = SystemClock::new();
+    let fill = |queue: usize, is_reversed: bool| {
+        let (queues, lanes) = (queues.clone(), lanes.clone());
+        async move {
+            let mut ids: Vec<usize> = (0..TASKS).collect();
+            if is_reversed {
+                ids.reverse();
+            }
+            let pushes = ids.iter().map(|id| {
+                let task = NewTask::new(id.to_string(), "0");
+                queues[queue].push(cx(), &lanes[id % 2], task)
+            });
+            let pushed = join_all(pushes).await;
+            pushed.into_iter().filter(|pushed| *pushed.as_ref().unwrap() == Pushed::New).count()
+        }
+    };
+    let (one, other) = tokio::join!(tokio::spawn(fill(0, false)), tokio::spawn(fill(1, true)));
+    assert_eq!(one.unwrap() + other.unwrap(), TASKS, "each id is new once");
+    // Every task goes to the other lane and back before it is done.
+    let run = |queue: usize, lane: usize| {
+        let (queues, lanes) = (queues.clone(), lanes.clone());
+        async move {
+            let mut done = 0;
+            loop {
+                let mut is_left = false;
+                for lane in &lanes {
+                    let depth = queues[queue].depth(lane).await.unwrap();
+                    is_left |= depth.waiting + depth.leased > 0;
+                }
+                if !is_left {
+                    return done;
+                }
+                let minute = Duration::from_secs(60);
+                let held = queues[queue].lease(cx(), &lanes[lane], 20, minute).await.unwrap();
+                if held.is_empty() {
+                    clock.sleep_until(clock.now() + Duration::from_millis(2)).await;
+                }
+                let settle = held.iter().map(|held| {
+                    let hops: u32 = String::from_utf8_lossy(&held.payload).parse().unwrap();
+                    let id = &held.token.task;
+                    let follower = FollowUp {
+                        lane: lanes[1 - lane].clone(),
+                        task: NewTask::new(&**id, (hops + 1).to_string()),
+                    };
+                    let follow_ups = if hops < 2 { vec![follower] } else { Vec::new() };
+                    let settlement = Settlement { verdict: Verdict::Done, follow_ups };
+                    let queue = &queues[queue];
+                    async move { queue.settle(cx(), &held.token, settlement).await.map(|()| hops) }
+                });
+                let settled = join_all(settle).await;
+                done += settled.into_iter().filter(|hops| *hops.as_ref().unwrap() == 2).count();
+            }
+        }
+    };
+    let runs = [(0, 0), (1, 1), (0, 1), (1, 0)].map(|(queue, lane)| tokio::spawn(run(queue, lane)));
+    let mut done = 0;
+    for run in runs {
+        done += run.await.unwrap();
+    }
+    assert_eq!(done, TASKS);
+    for lane in &lanes {
+        let depth = queues[0].depth(lane).await.unwrap();
+        assert_eq!((depth.waiting, depth.leased, depth.buried), (0, 0, 0));
+    }
+}
+
+/// A reason and a note may hold anything that a program wrote.
+#[tokio::test]
+async fn any_reason_can_be_kept() {
+    let queue = connect(&server::config()).await;
+    let lane = Lane::new("lane").unwrap();
+    let reason = "a\0b\u{10ffff}\\x'\n".to_owned();
+    queue.push(cx(), &lane, NewTask::new("a", "")).await.unwrap();
+    let held = queue.lease(cx(), &lane, 1, Duration::from_secs(60)).await.unwrap();
+    let bury = Verdict::Bury { reason: reason.clone(), note: "\0".into() };
+    queue.settle(cx(), &held[0].token, bury.into()).await.unwrap();
+    let listed = queue.list(&lane, Place::Buried, None, 9).await.unwrap();
+    assert_eq!(listed[0].reason, Some(reason));
+}
+
+/// No operation reads a whole table, however the server estimates its size.
+#[tokio::test]
+async fn every_operation_goes_by_an_index() {
+    let config = server::config();
+    let (client, schema) = (server::client().await, server::schema_of(&config));
+    let lane = Lane::new("lane").unwrap();
+    let whole = format!(
+        "SELECT coalesce(sum(seq_scan), 0)::bigint, coalesce(sum(idx_scan), 0)::bigint FROM \
+         pg_stat_user_tables WHERE schemaname = '{schema}' AND relname IN ('task', 'lane_count')"
+    );
+    drop(connect(&config).await);
+    // A session tells the statistics as it ends, at the latest.
+    let clock = SystemClock::new();
+    let rest = || clock.sleep_until(clock.now() + Duration::from_millis(1_500));
+    rest().await;
+    let scans = |row: tokio_postgres::Row| (row.get::<_, i64>(0), row.get::<_, i64>(1));
+    let before = scans(client.query_one(&whole, &[]).await.unwrap());
+    let queue = connect(&config).await;
+    for round in 0..12 {
+        let pushes = (0..20)
+            .map(|number| queue.push(cx(), &lane, NewTask::new(format!("{round}-{number}"), "")));
+        assert!(join_all(pushes).await.iter().all(Result::is_ok));
+        let held = queue.lease(cx(), &lane, 12, Duration::from_secs(60)).await.unwrap();
+        queue.extend(cx(), &held[0].token, Duration::from_secs(90)).await.unwrap();
+        for (number, held) in held.iter().enumerate() {
+            let at = Timestamp::default();
+            let verdict = match number % 3 {
+                0 => Verdict::Done,
+                1 => Verdict::Retry { at, note: "".into() },
+                _ => Verdict::Bury { reason: "why".into(), note: "".into() },
+            };
+            queue.settle(cx(), &held.token, verdict.into()).await.unwrap();
+        }
+        queue.wait(cx(), &lane).await.unwrap();
+        queue.depth(&lane).await.unwrap();
+        queue.lanes(None, 9).await.unwrap();
+        for place in [Place::Waiting, Place::Leased, Place::Buried] {
+            queue.list(&lane, place, Some(1), 9).await.unwrap();
+        }
+        queue.cancel(cx(), &lane, &format!("{round}-19")).await.unwrap();
+        queue.redrive(cx(), &lane, None, Timestamp::default(), "".into()).await.unwrap();
+    }
+    queue.purge(cx(), &lane, Place::Waiting).await.unwrap();
+    drop(queue);
+    rest().await;
+    let after = scans(client.query_one(&whole, &[]).await.unwrap());
+    assert!(after.1 > before.1, "the statistics are not told: {before:?} {after:?}");
+    assert_eq!(after.0, before.0, "a table was read as a whole");
+}

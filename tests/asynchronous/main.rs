@@ -1,0 +1,7 @@
+//! Asynchronous invocation, whole, on simulated time.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod destinations;
+mod retry;
+mod support;
+mod tasks;

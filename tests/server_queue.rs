@@ -1,0 +1,228 @@
+//! The example server as a queue: over HTTP, and through `kill -9`.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+
+use support::{Functions, Server, Signal, eventually, exchange_with, header, json};
+
+const ASYNC: (&str, &str) = ("x-fc-invocation-type", "Async");
+const INVOKE: &str = "/2023-03-30/functions/witness/invocations";
+
+/// Writes what it is given, and as which attempt, into a file that the platform does not know.
+fn witness(file: &Path) -> Functions {
+    let toml = "runtime = \"custom.debian12\"\ninstance_concurrency = 100\n";
+    let program = format!(
+        r#"#!/usr/bin/env python3
+import http.server, os, socketserver
+out = os.open({file:?}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        event = self.rfile.read(int(self.headers["content-length"] or 0))
+        attempt = self.headers.get("x-fc-retry-count") or "0"
+        os.write(out, event + b" " + attempt.encode() + b"\n")
+        self.send_response(200)
+        self.send_header("content-length", str(len(event)))
+        self.end_headers()
+        self.wfile.write(event)
+    def log_message(self, *_):
+        pass
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+Server(("0.0.0.0", int(os.environ["FC_CUSTOM_LISTEN_PORT"])), Handler).serve_forever()
+"#
+    );
+    Functions::none().and("witness", toml, &program)
+}
+
+/// How often the witness has seen each event.
+fn seen(file: &Path) -> BTreeMap<String, u32> {
+    let mut seen = BTreeMap::new();
+    for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+        let event = line.split(' ').next().unwrap_or_default().to_owned();
+        *seen.entry(event).or_default() += 1;
+    }
+    seen
+}
+
+/// INV-2, INV-4, INV-5, ASY-9: the headers and paths of asynchronous invocation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inv_2_an_invocation_is_queued_over_http() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("seen");
+    let server = Server::start(witness(&file));
+    let ask = async |method, path: &str, headers: &[(&str, &str)], body: &'static str| {
+        let body = Bytes::from_static(body.as_bytes());
+        exchange_with(server.address, method, path, headers, body).await.unwrap()
+    };
+    let named = [ASYNC, ("x-fc-async-task-id", "t-1")];
+    let accepted = ask(Method::POST, INVOKE, &named, "one").await;
+    assert_eq!((accepted.status().as_u16(), accepted.body().len()), (202, 0));
+    assert_eq!(header(&accepted, "x-fc-async-task-id"), "t-1");
+    let request_id = header(&accepted, "x-fc-request-id").to_owned();
+    let second = ask(Method::POST, INVOKE, &named, "two").await;
+    assert_eq!(second.status(), 409);
+    assert_eq!(json(&second)["Code"], "StatefulAsyncInvocationAlreadyExists");
+
+    let tasks = "/2023-03-30/functions/witness/async-tasks";
+    let mut task = serde_json::Value::Null;
+    for _ in 0..200 {
+        task = json(&ask(Method::GET, &format!("{tasks}/t-1"), &[], "").await);
+        if task["status"] == "Succeeded" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(task["status"], "Succeeded");
+    assert_eq!((&task["taskPayload"], &task["returnPayload"]), (&"one".into(), &"one".into()));
+    assert_eq!(task["requestId"], request_id);
+
+    let later = [ASYNC, ("x-fc-async-task-id", "t-2"), ("x-fc-async-delay", "3600")];
+    assert_eq!(ask(Method::POST, INVOKE, &later, "later").await.status(), 202);
+    let stop = ask(Method::PUT, &format!("{tasks}/t-2/stop"), &[], "").await;
+    assert!(stop.status().is_success(), "{stop:?}");
+    let listed = json(&ask(Method::GET, &format!("{tasks}?status=Stopped"), &[], "").await);
+    assert_eq!(listed["tasks"][0]["taskId"], "t-2");
+    let far = [ASYNC, ("x-fc-async-delay", "3601")];
+    assert_eq!(ask(Method::POST, INVOKE, &far, "").await.status(), 400);
+
+    let config = "/2023-03-30/functions/witness/async-invoke-config";
+    assert_eq!(ask(Method::GET, config, &[], "").await.status(), 404);
+    let put =
+        ask(Method::PUT, config, &[], r#"{"asyncTask":true,"maxAsyncRetryAttempts":5}"#).await;
+    assert_eq!(put.status(), 200);
+    assert_eq!(json(&ask(Method::GET, config, &[], "").await)["maxAsyncRetryAttempts"], 5);
+    assert!(ask(Method::DELETE, config, &[], "").await.status().is_success());
+    assert_eq!(ask(Method::GET, config, &[], "").await.status(), 404);
+    assert_eq!(seen(&file).into_iter().collect::<Vec<_>>(), [("one".to_owned(), 1)]);
+}
+
+/// I28: on SIGTERM nothing that was accepted is lost, and nothing that ran runs again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i28_a_drained_server_leaves_its_queue_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("seen"), dir.path().join("data").display().to_string());
+    let flags = ["--data-dir", &data, "--log", "warn"];
+    let mut server = Server::start_with(witness(&file), &flags);
+    let mut acked = BTreeSet::new();
+    for number in 0..200 {
+        let event = format!("e{number}");
+        let sent = Bytes::from(event.clone());
+        let sent = exchange_with(server.address, Method::POST, INVOKE, &[ASYNC], sent).await;
+        assert_eq!(sent.unwrap().status(), 202);
+        acked.insert(event);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let functions = server.kill9();
+    let server = Server::start_with(functions, &flags);
+    eventually("all run", || seen(&file).len() == acked.len());
+    assert!(seen(&file).values().all(|runs| *runs == 1), "{:?}", seen(&file));
+    drop(server);
+}
+
+/// What a client was told, by event.
+#[derive(Default)]
+struct Told {
+    submitted: BTreeSet<String>,
+    acked: BTreeSet<String>,
+    named: BTreeSet<String>,
+}
+
+/// I1, I2, I3: a server that is killed again and again loses nothing that it acknowledged, makes
+/// nothing up, and runs nothing more often than it died.
+async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("seen"), dir.path().join("data").display().to_string());
+    let mut all = vec!["--data-dir", &data, "--log", "error"];
+    all.extend_from_slice(flags);
+    let mut functions = witness(&file);
+    let told = Arc::new(Mutex::new(Told::default()));
+    let next = Arc::new(AtomicU64::new(0));
+    for kill in 0..kills {
+        let server = Server::start_with(functions, &all);
+        let clients: Vec<_> = (0..8)
+            .map(|_| tokio::spawn(submit(server.address, told.clone(), next.clone())))
+            .collect();
+        // Not always at the same point of its life.
+        let life = Duration::from_millis(60 + (kill as u64 * 37) % 240);
+        tokio::time::sleep(life).await;
+        between(kill);
+        functions = server.kill9();
+        clients.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+    let server = Server::start_with(functions, &all);
+    let missing = || {
+        let seen = seen(&file);
+        let told = told.lock().unwrap();
+        told.acked.iter().filter(|event| !seen.contains_key(*event)).count()
+    };
+    eventually("every acknowledged task runs", || missing() == 0);
+    let (acked, submitted, named) = {
+        let told = told.lock().unwrap();
+        (told.acked.len(), told.submitted.clone(), told.named.clone())
+    };
+    assert!(acked >= kills, "{acked} tasks were acknowledged: the loop shows nothing");
+    for id in &named {
+        let path = format!("/2023-03-30/functions/witness/async-tasks/{id}");
+        let mut status = String::new();
+        for _ in 0..600 {
+            let task = exchange_with(server.address, Method::GET, &path, &[], Bytes::new()).await;
+            status = json(&task.unwrap())["status"].as_str().unwrap_or_default().to_owned();
+            if status == "Succeeded" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(status, "Succeeded", "{id}");
+    }
+    let seen = seen(&file);
+    let phantoms: Vec<_> = seen.keys().filter(|event| !submitted.contains(*event)).collect();
+    assert!(phantoms.is_empty(), "{phantoms:?}");
+    let most = seen.values().copied().max().unwrap_or_default() as usize;
+    let extra: u32 = seen.values().map(|runs| runs - 1).sum();
+    assert!(most <= kills + 1, "one task ran {most} times");
+    assert!((extra as usize) < submitted.len() / 2, "{extra} runs too many of {}", submitted.len());
+}
+
+async fn submit(address: std::net::SocketAddr, told: Arc<Mutex<Told>>, next: Arc<AtomicU64>) {
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("t{number}");
+        let is_named = number.is_multiple_of(8);
+        let mut headers = vec![ASYNC];
+        if is_named {
+            headers.push(("x-fc-async-task-id", &id));
+        }
+        told.lock().unwrap().submitted.insert(id.clone());
+        let sent = Bytes::from(id.clone());
+        let answer = exchange_with(address, Method::POST, INVOKE, &headers, sent).await;
+        match answer.map(|answer| answer.status().as_u16()) {
+            Some(202) => {
+                let mut told = told.lock().unwrap();
+                told.acked.insert(id.clone());
+                if is_named {
+                    told.named.insert(id);
+                }
+            }
+            Some(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            None => return,
+        }
+    }
+}
+
+/// I1, I2, I3, with the embedded queue: 100 kills.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_a_hundred_kills_lose_nothing() {
+    kill_loop(100, &[], |_| {}).await;
+}
