@@ -1,7 +1,7 @@
 //! What the queue on NATS JetStream costs beside the bare client: pushes, leases with their
 //! settlements, and the time from a push to its lease.
 //!
-//! `cargo bench --bench queue_nats [-- --json | --test] [push] [cycle] [latency]`
+//! `cargo bench --features nats --bench queue_nats [-- --json | --test] [push] [cycle] [latency]`
 //!
 //! Method: as `peers` has it, but in one process with one private nats-server for all contenders, so
 //! that each has the same of both.
@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use fc_core::port::queue::{Lane, NewTask, Place, Verdict};
 use fc_core::{Context, Queue, RequestId, SystemClock};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -38,24 +38,29 @@ fn main() {
     let server = NatsServer::start(NatsSettings::default()).expect("a nats-server");
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let subject = Subject::connect(&server.url()).await;
-        if options.wants("push") {
-            push(&options, &subject).await;
-        }
-        if options.wants("cycle") {
-            cycle(&options, &subject).await;
-        }
-        if options.wants("latency") {
-            latency(&options, &subject).await;
-        }
-    });
+    let url = server.url();
+    // In a task of the runtime, as whoever pushes is.
+    let compared = runtime.spawn(async move { compare(&options, &url).await });
+    runtime.block_on(compared).expect("no panic");
 }
 
-/// A queue, another process's queue on the same stream, and a bare client with a stream of its own.
+async fn compare(options: &Options, url: &str) {
+    let subject = Subject::connect(url).await;
+    if options.wants("push") {
+        push(options, &subject).await;
+    }
+    if options.wants("cycle") {
+        cycle(options, &subject).await;
+    }
+    if options.wants("latency") {
+        latency(options, &subject).await;
+    }
+}
+
+/// A queue, how another process joins it, and a bare client with a stream of its own.
 struct Subject {
     queue: Arc<NatsQueue>,
-    other: Arc<NatsQueue>,
+    config: NatsQueueConfig,
     bare: jetstream::Context,
     stream: stream::Stream,
     pull: consumer::PullConsumer,
@@ -65,28 +70,25 @@ struct Subject {
 
 impl Subject {
     async fn connect(url: &str) -> Self {
-        let clock = || Arc::new(SystemClock::new());
         let config = NatsQueueConfig::new(url);
-        let queue = NatsQueue::connect(config.clone(), clock()).await.expect("a queue");
-        let other = NatsQueue::connect(config, clock()).await.expect("a queue");
+        let queue = connect(&config).await;
         let client = async_nats::connect(url).await.expect("a connection");
         let bare = jetstream::new(client);
-        let config = stream::Config {
+        let own = stream::Config {
             name: "bare".into(),
             subjects: vec!["bare.task".into()],
             retention: stream::RetentionPolicy::WorkQueue,
             ..stream::Config::default()
         };
-        let stream = bare.create_stream(config).await.expect("a stream");
-        let config = consumer::pull::Config {
+        let stream = bare.create_stream(own).await.expect("a stream");
+        let all = consumer::pull::Config {
             durable_name: Some("pull".into()),
             max_ack_pending: 100_000,
             ..consumer::pull::Config::default()
         };
-        let pull = stream.create_consumer(config).await.expect("a consumer");
+        let pull = stream.create_consumer(all).await.expect("a consumer");
         let lane = Lane::new("bench").expect("a lane's name");
-        let (queue, other, ids) = (Arc::new(queue), Arc::new(other), AtomicU64::new(0));
-        Self { queue, other, bare, stream, pull, lane, ids }
+        Self { queue, config, bare, stream, pull, lane, ids: AtomicU64::new(0) }
     }
 
     fn id(&self) -> String {
@@ -107,6 +109,11 @@ impl Subject {
         self.queue.purge(CX, &self.lane, Place::Waiting).await.expect("a purge");
         self.stream.purge().await.expect("a purge");
     }
+}
+
+async fn connect(config: &NatsQueueConfig) -> Arc<NatsQueue> {
+    let clock = Arc::new(SystemClock::new());
+    Arc::new(NatsQueue::connect(config.clone(), clock).await.expect("a queue"))
 }
 
 /// Turns of two contenders, A B A B, after one of each that is not counted.
@@ -137,6 +144,19 @@ async fn push(options: &Options, subject: &Subject) {
         rows.push(Row::new(name("push"), &ours, "/s").over(ours.over(&bare)).budget(BARE));
         rows.push(Row::new(name("bare publish and ack"), &bare, "/s"));
     }
+    let second = connect(&subject.config).await;
+    for in_flight in [16, 256] {
+        let count = options.count(20_000, 2 * in_flight);
+        let (ours, bare) = turns!(
+            options,
+            rate(subject, in_flight, count, || subject.push_one()),
+            rate(subject, in_flight, count, || subject.publish_one())
+        );
+        let name = format!("push, {in_flight} in flight, another process follows here");
+        let row = Row::new(name, &ours, "/s").over(ours.over(&bare));
+        rows.push(row.unjudged("the follower's work is on the same cores"));
+    }
+    drop(second);
     let title = "Tasks of 256 bytes pushed a second, over a bare async-nats loop";
     table::print(options, title, &rows);
 }
@@ -237,15 +257,18 @@ async fn pull_and_ack(
 
 async fn latency(options: &Options, subject: &Subject) {
     let count = options.count(300, 5);
+    let (alone, _) = turns!(options, push_to_lease(subject, &subject.queue, count), async { 1.0 });
+    let second = connect(&subject.config).await;
     let (same, other) = turns!(
         options,
         push_to_lease(subject, &subject.queue, count),
-        push_to_lease(subject, &subject.other, count)
+        push_to_lease(subject, &second, count)
     );
     let (bare, _) = turns!(options, publish_to_pull(subject, count), async { 1.0 });
     let rows = [
-        Row::new("push to lease, one process", &same, "us").over(same.over(&bare)),
-        Row::new("push to lease, two processes", &other, "us").over(other.over(&bare)),
+        Row::new("push to lease, one process", &alone, "us").over(alone.over(&bare)),
+        Row::new("push to lease, beside another process", &same, "us").over(same.over(&bare)),
+        Row::new("push to lease by another process", &other, "us").over(other.over(&bare)),
         Row::new("bare publish to pull", &bare, "us"),
     ];
     let title = "From the call of a push to the lease of its task by one who waits, median";

@@ -15,7 +15,7 @@ use fc_core::port::store::{
 use fc_core::{ErrorKind, Result, Store, SystemClock};
 use fc_store::{NatsStore, NatsStoreConfig};
 use fc_testkit::conformance::store::cases;
-use fc_testkit::server::{NatsServer, NatsSettings};
+use fc_testkit::server::{NatsServer, NatsSettings, Proxy};
 use futures_util::StreamExt;
 
 /// One server for all cases; it ends with this process.
@@ -166,4 +166,52 @@ async fn the_stream_does_not_grow_with_each_write() {
         let values: Vec<_> = listed.iter().map(|record| record.value.clone()).collect();
         assert_eq!(values, ["995", "996", "997", "998", "999", "993"]);
     }
+}
+
+/// A write whose answer is lost is found again: done once, and said so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_found_out() {
+    let server = NatsServer::start(NatsSettings::default()).unwrap();
+    let proxy = Proxy::start(server.port()).await.unwrap();
+    let through = format!("nats://127.0.0.1:{}", proxy.port());
+    let direct = config(server.url());
+    let witness = connect(direct.clone()).await;
+    let store = Arc::new(connect(NatsStoreConfig { url: through, ..direct }).await);
+    let first = store.put("k", "0".into(), When::Absent).await.unwrap();
+    let mut last = first;
+    for (number, when) in [When::Unchanged(first), When::Always].into_iter().enumerate() {
+        let value = (number + 1).to_string();
+        proxy.mute();
+        let (writer, bytes) = (store.clone(), value.clone().into());
+        let write = tokio::spawn(async move { writer.put("k", bytes, when).await });
+        let stored = seen(&witness, Some(value.as_str())).await;
+        proxy.cut();
+        last = write.await.unwrap().unwrap();
+        assert_eq!(Some(last), stored);
+    }
+    // One that another comes before is a conflict, whatever was lost.
+    proxy.mute();
+    witness.put("k", "else".into(), When::Unchanged(last)).await.unwrap();
+    let writer = store.clone();
+    let write =
+        tokio::spawn(async move { writer.put("k", "mine".into(), When::Unchanged(last)).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    proxy.cut();
+    assert_eq!(write.await.unwrap().unwrap_err().kind(), ErrorKind::Conflict);
+    let writer = store.clone();
+    let delete = tokio::spawn(async move { writer.delete("k", When::Always).await });
+    assert_eq!(seen(&witness, None).await, None);
+    assert!(delete.await.unwrap().unwrap());
+}
+
+/// The revision of `k` once it has this value.
+async fn seen(store: &NatsStore, value: Option<&str>) -> Option<Revision> {
+    for _ in 0..500 {
+        let record = store.get("k").await.unwrap();
+        if record.as_ref().map(|record| &record.value[..]) == value.map(str::as_bytes) {
+            return record.map(|record| record.revision);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never was {value:?}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fc_core::port::queue::{Lane, NewTask, Place, Verdict};
 use fc_core::{Context, Queue, RequestId, SystemClock};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings};
 use parking_lot::Mutex;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fc_core::port::queue::{Lane, NewTask, Place, Verdict};
 use fc_core::{Clock, Context, Queue, RequestId, SystemClock, Timestamp};
-use fc_queue::driver::{NatsQueue, NatsQueueConfig};
+use fc_queue::driver::nats::{NatsQueue, NatsQueueConfig};
 use fc_testkit::server::{NatsServer, NatsSettings};
 
 const CX: Context = Context::new(RequestId::NIL);

@@ -3,12 +3,14 @@
 // Helpers of tests may unwrap as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 mod conformance;
 mod kills;
 mod lengths;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fc_core::port::queue::{
@@ -208,4 +210,38 @@ async fn a_server_that_is_away_and_comes_back() {
     let listed = queue.list(&lane, Place::Waiting, None, 9).await.unwrap();
     let ids: HashSet<&str> = listed.iter().map(|task| &*task.id).collect();
     assert!(ids.contains("a") && ids.contains("c"), "{ids:?}");
+}
+
+/// One process that always has something to write leaves others their turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_process_does_not_shut_others_out() {
+    let server = server();
+    let (busy, other) = (Arc::new(queue(&server).await), queue(&server).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..32)
+        .map(|client| {
+            let (busy, stop) = (busy.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let task = NewTask::new(format!("c{client}-{number}"), "x");
+                    assert_eq!(busy.push(CX, &lane("busy"), task).await.unwrap(), Pushed::New);
+                    number += 1;
+                }
+                number
+            })
+        })
+        .collect();
+    for number in 0..50 {
+        // Within its time, or it is an error.
+        other.push(CX, &lane("other"), NewTask::new(number.to_string(), "y")).await.unwrap();
+        let leased = lease(&other, &lane("other"), 1).await;
+        other.settle(CX, &leased[0].token, Verdict::Done.into()).await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut pushed = 0;
+    for client in clients {
+        pushed += client.await.unwrap();
+    }
+    assert_eq!(other.depth(&lane("busy")).await.unwrap().waiting, pushed);
 }

@@ -24,18 +24,27 @@ pub(super) async fn follow(
 ) {
     let clock = shared.clock.clone();
     let mut look = clock.clock().now() + LOOK_EVERY;
+    shared.log.greet().await;
     loop {
         let is_due = tokio::select! {
-            Some(bell) = bells.next() => !rung(&shared, &bell.payload),
+            Some(bell) = bells.next() => {
+                shared.hears();
+                !rung(&shared, &bell.payload)
+            }
             Some(knock) = knocks.next() => {
-                if let Some(pause) = Log::knocked(&knock.payload) {
+                shared.hears();
+                let pause = Log::knocked(&knock.payload);
+                if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
                     let until = clock.clock().now() + pause.min(YIELD_MAX);
                     *shared.yielding.lock() = Some(until);
                 }
                 false
             }
             () = shared.behind.notified() => true,
-            () = clock.clock().sleep_until(look) => true,
+            () = clock.clock().sleep_until(look) => {
+                shared.log.greet().await;
+                true
+            }
         };
         if is_due {
             if let Err(error) = shared.catch_up().await {

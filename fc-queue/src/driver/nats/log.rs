@@ -202,6 +202,11 @@ impl Log {
         Ok(Entry { sequence, written: Some((previous, batch)), body: None, bytes })
     }
 
+    /// Says that this process listens to what others write.
+    pub(super) async fn greet(&self) {
+        self.knock(Duration::ZERO).await;
+    }
+
     /// Asks the other processes to pause for so long, since this one always comes too late.
     pub(super) async fn knock(&self, pause: Duration) {
         let micros = u32::try_from(pause.as_micros()).unwrap_or(u32::MAX);

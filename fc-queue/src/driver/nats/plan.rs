@@ -96,6 +96,7 @@ pub(super) struct Plan {
 }
 
 /// How far a plan had come.
+#[derive(Clone, Copy)]
 struct Mark {
     facts: usize,
     encoded: usize,

@@ -55,7 +55,7 @@ impl NatsQueue {
     /// `InvalidArgument` for the config; `Unsupported` for a server or a stream that cannot keep the
     /// queue's promises; `ResourceThrottled` if the server does not answer.
     pub async fn connect(config: NatsQueueConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        let Connected { shared, capabilities, bells } = connect(&config, clock).await?;
+        let Connected { shared, capabilities, bells } = Box::pin(connect(&config, clock)).await?;
         let (asks, asked) = mpsc::channel(ASKED_MAX);
         let tasks = [
             tokio::spawn(follow(shared.clone(), bells)),

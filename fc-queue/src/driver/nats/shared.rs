@@ -23,6 +23,9 @@ const READS: usize = 32;
 /// How long a log that ends before what was read of it is believed to be a replica's that lags.
 const SHRUNK_FOR: Duration = Duration::from_millis(500);
 
+/// How long a process is believed to listen that is heard of no more: some of its greetings.
+const COMPANY_FOR: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) log: Log,
@@ -38,6 +41,8 @@ pub(super) struct Shared {
     pub(super) behind: Notify,
     /// Until when others are given their turn.
     pub(super) yielding: Mutex<Option<Instant>>,
+    /// When another process was last heard of.
+    heard: Mutex<Option<Instant>>,
     /// Since when the log has seemed to be shorter than what was read of it.
     shrunk: Mutex<Option<Instant>>,
 }
@@ -61,8 +66,20 @@ impl Shared {
             moved: watch::Sender::new(0),
             behind: Notify::new(),
             yielding: Mutex::new(None),
+            heard: Mutex::new(None),
             shrunk: Mutex::new(None),
         }
+    }
+
+    /// Another process is there.
+    pub(super) fn hears(&self) {
+        *self.heard.lock() = Some(self.clock.clock().now());
+    }
+
+    /// Whether another process may listen. One that has just come looks at the log itself.
+    pub(super) fn has_company(&self) -> bool {
+        let heard = *self.heard.lock();
+        heard.is_some_and(|heard| self.clock.clock().now() - heard < COMPANY_FOR)
     }
 
     /// Reads a message into the ledger; `false` if others come before it.

@@ -275,10 +275,10 @@ impl World {
 
     fn check(&self) -> Result<(), TestCaseError> {
         let mut count = 0;
-        for of in 0..LANES.len() {
+        for (of, lane) in LANES.into_iter().enumerate() {
             for id in self.there(&self.ledger, of) {
-                let (position, entry) = self.ledger.book.get(LANES[of], &id).unwrap();
-                let (_, standing) = self.ledger.book.stands(LANES[of], position).unwrap();
+                let (position, entry) = self.ledger.book.get(lane, &id).unwrap();
+                let (_, standing) = self.ledger.book.stands(lane, position).unwrap();
                 let must = self.model.get(&(of, id)).map(|(payload, buried)| (payload, *buried));
                 let payload = self.payload(entry.payload);
                 prop_assert_eq!(must, Some((&payload, standing.place == Place::Buried)));

@@ -19,6 +19,9 @@ use super::shared::Shared;
 /// Operations that wait for the next message, beside those in the channel.
 const PENDING_MAX: usize = 4096;
 
+/// How often others are let go before a message is written.
+const GATHERED_MAX: usize = 4;
+
 /// Pauses between tries to write a message whose outcome is not known.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -91,16 +94,29 @@ impl Writer {
                     None => return,
                 }
             }
-            while self.pending.len() < PENDING_MAX
-                && let Ok(ask) = asks.try_recv()
-            {
-                self.pending.push_back(ask);
-            }
+            self.gather(&mut asks).await;
             self.give_turn().await;
             let carried = self.to_carry().await;
             let round = self.plan(&carried);
             self.perform(round).await;
             self.cut();
+        }
+    }
+
+    /// Takes what is asked already. Whoever was just answered may be about to ask again, and would
+    /// have to wait for a whole message: they are let go first, as long as more comes.
+    async fn gather(&mut self, asks: &mut mpsc::Receiver<Ask>) {
+        for _ in 0..GATHERED_MAX {
+            let before = self.pending.len();
+            while self.pending.len() < PENDING_MAX
+                && let Ok(ask) = asks.try_recv()
+            {
+                self.pending.push_back(ask);
+            }
+            if before > 0 && self.pending.len() == before {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -164,7 +180,9 @@ impl Writer {
                 let written = Some((previous, batch));
                 self.shared.read(&Entry { sequence, written, body: None, bytes });
                 reply(asked, sequence);
-                self.shared.log.ring(sequence, previous, &encoded).await;
+                if self.shared.has_company() {
+                    self.shared.log.ring(sequence, previous, &encoded).await;
+                }
             }
             Ok(None) => {
                 self.put_back(asked);
