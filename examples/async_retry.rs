@@ -1,4 +1,5 @@
 //! A task that fails twice, succeeds, and tells another function: `cargo run --example async_retry`.
+#![expect(clippy::print_stdout, reason = "it is what the program is for")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

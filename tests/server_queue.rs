@@ -1,4 +1,6 @@
 //! The example server as a queue: over HTTP, and through `kill -9`.
+#![allow(clippy::disallowed_methods, reason = "real processes take real time")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
 
