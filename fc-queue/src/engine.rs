@@ -15,11 +15,12 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::anchored::AnchoredClock;
 use crate::config::{EngineConfig, EnginePorts, TaskNews};
 use crate::configs::Configs;
 use crate::core::envelope::InvokeJob;
 use crate::core::sideline::Sideline;
-use crate::core::wall::Wall;
+
 use crate::dispatch::{self, Budgets, Lanes, Permits};
 use crate::enqueue;
 use crate::tasks::{Records, sweep};
@@ -37,7 +38,7 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
     pub(crate) ports: EnginePorts,
-    pub(crate) wall: Wall,
+    pub(crate) wall: AnchoredClock,
     pub(crate) configs: Configs,
     pub(crate) records: Records,
     pub(crate) sideline: Mutex<Sideline>,
@@ -68,7 +69,7 @@ impl Engine {
         let config = config.proved()?;
         let store = ports.store.clone();
         let shared = Arc::new(Shared {
-            wall: Wall::new(ports.clock.clone()),
+            wall: AnchoredClock::new(ports.clock.clone()),
             configs: Configs::load(store.clone(), ports.clock.clone()).await?,
             records: Records::new(store, ports.clock.clone()),
             sideline: Mutex::new(Sideline::new(config.sideline)),

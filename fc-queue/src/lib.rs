@@ -9,6 +9,7 @@
 //!
 //! A queue of your own is a [`Queue`](fc_core::Queue); `fc_testkit::queue_conformance!` proves it.
 
+mod anchored;
 mod config;
 mod configs;
 pub mod core;

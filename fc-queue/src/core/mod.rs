@@ -7,4 +7,3 @@ pub mod envelope;
 pub mod retry;
 pub mod sideline;
 pub mod stored_task;
-pub mod wall;

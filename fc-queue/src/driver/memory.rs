@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use self::state::{Room, State};
 use self::waiting::{Turn, Wakers};
-use super::anchored::AnchoredClock;
+use crate::anchored::AnchoredClock;
 
 /// Tasks in this process's memory: gone with it, and shared by clones.
 ///

@@ -1,6 +1,5 @@
 //! Queue drivers.
 
-mod anchored;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod memory;

@@ -56,7 +56,7 @@ use parking_lot::Mutex;
 
 pub use config::EmbeddedConfig;
 
-use super::anchored::AnchoredClock;
+use crate::anchored::AnchoredClock;
 use command::Inbox;
 use fs::{Fs, SystemFs};
 use leases::LeaseLog;

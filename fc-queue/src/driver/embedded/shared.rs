@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicU64;
 use fc_core::port::queue::QueueCapabilities;
 use parking_lot::Mutex;
 
-use super::super::anchored::AnchoredClock;
 use super::command::Inbox;
 use super::leases::LeaseLog;
 use super::state::State;
 use super::waiters::Waiters;
+use crate::anchored::AnchoredClock;
 
 /// What callers, the writer and the reader share.
 #[derive(Debug)]

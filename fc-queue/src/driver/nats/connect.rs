@@ -13,7 +13,7 @@ use fc_core::port::store::Durability;
 use fc_core::{Clock, Error, ErrorKind, Result};
 use tokio::sync::watch;
 
-use crate::driver::anchored::AnchoredClock;
+use crate::anchored::AnchoredClock;
 
 use super::config::NatsQueueConfig;
 use super::log::Log;

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::driver::anchored::AnchoredClock;
+use crate::anchored::AnchoredClock;
 
 use super::bodies::Bodies;
 use super::ledger::{Ledger, Read, Spot};
