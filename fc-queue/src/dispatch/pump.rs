@@ -24,7 +24,7 @@ pub(super) async fn pump(shared: Arc<Shared>, lane: Lane) {
         match step(&shared, &lane, &load).await {
             Ok(Step::Leased) => pause = PAUSE_MIN,
             Ok(Step::Closing) => return,
-            Ok(Step::Empty) if !load.is_idle() => {}
+            Ok(Step::Empty) if !load.is_idle() || has_tasks(&shared, &lane).await => {}
             Ok(Step::Empty) => {
                 shared.lanes.left(&lane);
                 // What was pushed before the lane was left, by who saw it still attended.
@@ -44,6 +44,15 @@ pub(super) async fn pump(shared: Arc<Shared>, lane: Lane) {
             }
         }
     }
+}
+
+/// Whether tasks wait for their time, or are held elsewhere: the lane is not left, so that none of them
+/// waits for the lane to be found again (I5).
+async fn has_tasks(shared: &Shared, lane: &Lane) -> bool {
+    let depth = shared.ports.queue.depth(lane);
+    let depth = shared.closing.run_until_cancelled(depth).await;
+    // Left if that cannot be known: it is found again.
+    depth.is_some_and(|depth| depth.is_ok_and(|depth| depth.waiting + depth.leased > 0))
 }
 
 enum Step {

@@ -1,6 +1,7 @@
 //! What becomes of one leased task. [`run`] is the page to read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fc_core::port::queue::{Lane, Leased, Verdict};
@@ -61,6 +62,16 @@ impl Work<'_> {
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
+    }
+
+    /// Nobody has tried it, and nobody has redriven it.
+    fn is_first(&self) -> bool {
+        self.progress.attempts() == 0 && !self.is_redriven
+    }
+
+    /// What was known of it when it was leased.
+    fn note(&self) -> Bytes {
+        if self.is_first() { NO_NOTE } else { Bytes::copy_from_slice(&self.progress.encode()) }
     }
 
     pub(super) fn tell(&self, status: TaskStatus, attempts: u32) {
@@ -132,13 +143,11 @@ pub(super) async fn settle(held: &mut Held<'_>, verdict: Verdict) -> Result<Load
 
 async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result<Load, Lost> {
     let Work { shared, envelope, .. } = *work;
-    let now = shared.wall.now();
     let not_before = Timestamp::from_unix_millis(job.not_before);
-    let is_first = work.progress.attempts() == 0 && !work.is_redriven;
-    if is_first && now < not_before {
-        // The queue's clock is ahead of ours (I5).
+    if work.is_first() && !due(shared, not_before, held).await? {
         return settle(held, Verdict::Retry { at: not_before, note: NO_NOTE }).await;
     }
+    let now = shared.wall.now();
     let policy = policy(shared, job);
     if policy.is_expired(&work.progress, now) {
         let end = End::expired(&policy, work.progress.attempts());
@@ -169,6 +178,10 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
                 return decide(work, job, &policy, answer, held).await;
             }
         }
+    }
+    if shared.closing.is_cancelled() {
+        // Leased before the engine was told to close, and not begun (I28): for whoever comes next.
+        return settle(held, Verdict::Retry { at: shared.wall.now(), note: work.note() }).await;
     }
     // Writing that down took its time (I7).
     if policy.is_expired(&work.progress, shared.wall.now()) {
@@ -205,6 +218,23 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
             settle(held, Verdict::Retry { at: shared.wall.now(), note }).await
         }
     }
+}
+
+/// Waits for a time that the queue's clock has reached and ours has not (I5), as it may be a fraction of
+/// a millisecond ahead, or more; no longer than a while, and not while the engine closes. Whether it
+/// has come.
+async fn due(
+    shared: &Arc<Shared>,
+    not_before: Timestamp,
+    held: &mut Held<'_>,
+) -> Result<bool, Lost> {
+    const LONGEST: Duration = Duration::from_secs(1);
+    if shared.wall.now() < not_before {
+        let clock = &shared.ports.clock;
+        let until = shared.wall.instant(not_before).min(clock.now() + LONGEST);
+        held.during(shared.closing.run_until_cancelled(clock.sleep_until(until))).await?;
+    }
+    Ok(shared.wall.now() >= not_before)
 }
 
 enum Attempted {
