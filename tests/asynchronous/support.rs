@@ -48,6 +48,8 @@ pub enum Act {
     Take(Duration),
     /// Never answers.
     Never,
+    /// Never answers this payload, and echoes any other.
+    NeverTo(&'static str),
 }
 
 /// One attempt as the function saw it.
@@ -106,7 +108,8 @@ impl Invoke for Functioning {
                 self.clock.sleep_until(self.clock.now() + time).await;
                 answer(payload.into(), None)
             }
-            Act::Never => std::future::pending().await,
+            Act::NeverTo(poison) if payload != poison => answer(payload.into(), None),
+            Act::Never | Act::NeverTo(_) => std::future::pending().await,
         }
     }
 }
