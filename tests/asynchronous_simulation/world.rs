@@ -242,8 +242,9 @@ impl World {
             Happening::Start => self.start(),
             Happening::Op(op) => self.op(op),
             Happening::Drain(deadline) => {
-                let ready =
-                    |process: &&mut Process| process.drained.is_none() && process.engine.get().is_some();
+                let ready = |process: &&mut Process| {
+                    process.drained.is_none() && process.engine.get().is_some()
+                };
                 let Some(process) = self.processes.iter_mut().find(ready) else { return };
                 let host = process.life.host.clone();
                 let deadline_ms = deadline.as_millis() as u64;
@@ -352,17 +353,21 @@ impl World {
                     let is_named = id.is_some();
                     invocation.asynchronous = Some(Box::new(Asynchronous { task_id: id, delay }));
                     let answer = engine.invoke(cx, invocation).await;
-                    let is_taken =
-                        |kind| kind == ErrorKind::TaskAlreadyExists;
+                    let is_taken = |kind| kind == ErrorKind::TaskAlreadyExists;
                     if is_named && answer.as_ref().map_or_else(|e| is_taken(e.kind()), |_| true) {
                         promised.lock().insert((function, task));
                     }
                     let id = request_id.clone();
-                    log.record("client", match answer {
-                        Ok(_) => What::Ack { handle: Some(id.clone()), id },
-                        Err(error) if error.kind() == ErrorKind::Unknown => What::Unknown { id },
-                        Err(error) => What::Nack { id, code: error.status().as_u16() },
-                    });
+                    log.record(
+                        "client",
+                        match answer {
+                            Ok(_) => What::Ack { handle: Some(id.clone()), id },
+                            Err(error) if error.kind() == ErrorKind::Unknown => {
+                                What::Unknown { id }
+                            }
+                            Err(error) => What::Nack { id, code: error.status().as_u16() },
+                        },
+                    );
                 }
                 Op::Stop { function, name: id } => {
                     let task = format!("{function}/{id}");
@@ -484,7 +489,8 @@ impl World {
         self.op(Op::Submit { function: "plain", name: None, delay: None });
         self.settle();
         let events = self.log.events();
-        let ran = events[before..].iter().any(|event| matches!(event.what, What::AttemptBegin { .. }));
+        let ran =
+            events[before..].iter().any(|event| matches!(event.what, What::AttemptBegin { .. }));
         if !ran {
             wrong.push("a fresh task is not run at once".into());
         }

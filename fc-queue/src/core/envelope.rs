@@ -57,6 +57,8 @@ pub enum Job {
         /// How the task ended.
         status: TaskStatus,
     },
+    /// See that a task is stopped.
+    Stop,
 }
 
 /// How a function is run.
@@ -153,6 +155,7 @@ impl Envelope {
         match job {
             Job::Invoke(_) => invoke_id(function, task_id),
             Job::Deliver { .. } => format!("d/{function}/{task_id}"),
+            Job::Stop => format!("s/{function}/{task_id}"),
         }
     }
 }

@@ -268,7 +268,7 @@ pub(super) fn detail(answer: &Answer) -> String {
 }
 
 /// Ends a task that was taken out of the queue.
-pub(crate) async fn stopped_in_queue(
+pub(super) async fn stopped_in_queue(
     shared: &Arc<Shared>,
     key: TaskKey<'_>,
     function: &FunctionName,
