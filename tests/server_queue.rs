@@ -11,12 +11,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fc::core::Clock;
+use fc_testkit::history::{
+    BootClock, Ending, Event, History, Judge, JudgeConfig, Outcome, Submission, What,
+};
 use fc_testkit::server::{NatsServer, NatsSettings, PostgresServer};
 use http::Method;
 
 use support::{Functions, Server, Signal, eventually, exchange_with, header, json};
 
 const ASYNC: (&str, &str) = ("x-fc-invocation-type", "Async");
+/// The platform's process in the history.
+const HOST: &str = "server";
 const INVOKE: &str = "/2023-03-30/functions/witness/invocations";
 
 /// Writes what it is given, and as which attempt, into a file that the platform does not know.
@@ -24,18 +30,23 @@ fn witness(file: &Path) -> Functions {
     let toml = "runtime = \"custom.debian12\"\ninstance_concurrency = 100\n";
     let program = format!(
         r#"#!/usr/bin/env python3
-import http.server, os, socketserver
+import http.server, os, socketserver, time
 out = os.open({file:?}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def tell(what, event, attempt):
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    line = f"{{event.decode()}} {{attempt}} {{what}} {{now}} {{os.getpid()}}\n"
+    os.write(out, line.encode())
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
         event = self.rfile.read(int(self.headers["content-length"] or 0))
         attempt = self.headers.get("x-fc-retry-count") or "0"
-        os.write(out, event + b" " + attempt.encode() + b"\n")
+        tell("begin", event, attempt)
         self.send_response(200)
         self.send_header("content-length", str(len(event)))
         self.end_headers()
         self.wfile.write(event)
+        tell("end", event, attempt)
     def log_message(self, *_):
         pass
 class Server(socketserver.ThreadingTCPServer):
@@ -52,10 +63,42 @@ Server(("0.0.0.0", int(os.environ["FC_CUSTOM_LISTEN_PORT"])), Handler).serve_for
 fn seen(file: &Path) -> BTreeMap<String, u32> {
     let mut seen = BTreeMap::new();
     for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
-        let event = line.split(' ').next().unwrap_or_default().to_owned();
-        *seen.entry(event).or_default() += 1;
+        let mut words = line.split(' ');
+        let event = words.next().unwrap_or_default().to_owned();
+        if words.nth(1) == Some("begin") {
+            *seen.entry(event).or_default() += 1;
+        }
     }
     seen
+}
+
+/// What the witness has seen of `tasks`, as events.
+fn witnessed(file: &Path, tasks: &BTreeSet<String>) -> Vec<Event> {
+    let mut fences: BTreeMap<String, u64> = BTreeMap::new();
+    let mut events = Vec::new();
+    for line in std::fs::read_to_string(file).unwrap().lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [task, attempt, what, at, pid] = words[..] else { panic!("{line}") };
+        if !tasks.contains(task) {
+            continue;
+        }
+        let fence = fences.entry(task.to_owned()).or_default();
+        let what = if what == "begin" {
+            *fence += 1;
+            What::AttemptBegin {
+                task: task.to_owned(),
+                n: attempt.parse::<u32>().unwrap() + 1,
+                instance: pid.to_owned(),
+                fence: *fence,
+                payload: task.to_owned(),
+            }
+        } else {
+            let outcome = Outcome::Success;
+            What::AttemptEnd { task: task.to_owned(), fence: *fence, outcome }
+        };
+        events.push(Event { host: HOST.into(), ..Event::new(at.parse().unwrap(), what) });
+    }
+    events
 }
 
 /// INV-2, INV-4, INV-5, ASY-9: the headers and paths of asynchronous invocation.
@@ -142,7 +185,7 @@ struct Told {
     named: BTreeSet<String>,
 }
 
-/// I1, I2, I3: a server that is killed again and again loses nothing that it acknowledged, makes
+/// I1 to I4, I9, I10: a server that is killed again and again loses nothing that it acknowledged, makes
 /// nothing up, and runs nothing more often than it died.
 async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
     let dir = tempfile::tempdir().unwrap();
@@ -152,19 +195,29 @@ async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
     let mut functions = witness(&file);
     let told = Arc::new(Mutex::new(Told::default()));
     let next = Arc::new(AtomicU64::new(0));
+    let clock = Arc::new(BootClock::default());
+    let history = History::in_memory(clock.clone(), HOST, 1_000_000);
     for kill in 0..kills {
         let server = Server::start_with(functions, &all);
+        if kill > 0 {
+            history.record(What::CrashEnd);
+        }
         let clients: Vec<_> = (0..8)
-            .map(|_| tokio::spawn(submit(server.address, told.clone(), next.clone())))
+            .map(|_| {
+                let (told, next, history) = (told.clone(), next.clone(), history.clone());
+                tokio::spawn(submit(server.address, told, next, history))
+            })
             .collect();
         // Not always at the same point of its life.
         let life = Duration::from_millis(60 + (kill as u64 * 37) % 240);
         tokio::time::sleep(life).await;
+        history.record(What::CrashBegin);
         between(kill);
         functions = server.kill9();
         clients.iter().for_each(tokio::task::JoinHandle::abort);
     }
     let server = Server::start_with(functions, &all);
+    history.record(What::CrashEnd);
     let missing = || {
         let seen = seen(&file);
         let told = told.lock().unwrap();
@@ -176,19 +229,38 @@ async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
         (told.acked.len(), told.submitted.clone(), told.named.clone())
     };
     assert!(acked >= kills, "{acked} tasks were acknowledged: the loop shows nothing");
+    let mut terminals = Vec::new();
     for id in &named {
         let path = format!("/2023-03-30/functions/witness/async-tasks/{id}");
-        let mut status = String::new();
+        let mut task = serde_json::Value::Null;
         for _ in 0..600 {
-            let task = exchange_with(server.address, Method::GET, &path, &[], Bytes::new()).await;
-            status = json(&task.unwrap())["status"].as_str().unwrap_or_default().to_owned();
-            if status == "Succeeded" {
+            let read = exchange_with(server.address, Method::GET, &path, &[], Bytes::new()).await;
+            task = json(&read.unwrap());
+            if task["status"] == "Succeeded" {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert_eq!(status, "Succeeded", "{id}");
+        assert_eq!(task["status"], "Succeeded", "{id}");
+        // Wall-clock milliseconds on the axis of the history.
+        let ago = clock.wall().as_unix_millis() - task["endTime"].as_u64().unwrap();
+        let at = clock.now().as_nanos() - ago * 1_000_000;
+        let (task, kind) = (id.clone(), Ending::Succeeded);
+        terminals.push(Event::new(at, What::Terminal { task, kind, result: None }));
     }
+    let mut events = history.events();
+    events.extend(witnessed(&file, &named));
+    events.extend(terminals);
+    events.sort_by_key(|event| event.at);
+    let judge = Judge::new(JudgeConfig {
+        slack: Duration::from_millis(20),
+        late_max: None,
+        // A database that is killed under the server refuses much.
+        acked_percent_min: 20,
+        ..JudgeConfig::default()
+    });
+    let violations = judge.judge(&events);
+    assert!(violations.is_empty(), "{}", violations[0]);
     let seen = seen(&file);
     let phantoms: Vec<_> = seen.keys().filter(|event| !submitted.contains(*event)).collect();
     assert!(phantoms.is_empty(), "{phantoms:?}");
@@ -198,28 +270,43 @@ async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
     assert!((extra as usize) < submitted.len() / 2, "{extra} runs too many of {}", submitted.len());
 }
 
-async fn submit(address: std::net::SocketAddr, told: Arc<Mutex<Told>>, next: Arc<AtomicU64>) {
+async fn submit(
+    address: std::net::SocketAddr,
+    told: Arc<Mutex<Told>>,
+    next: Arc<AtomicU64>,
+    history: History,
+) {
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let id = format!("t{number}");
-        let is_named = number.is_multiple_of(8);
+        let is_named = number.is_multiple_of(4);
         let mut headers = vec![ASYNC];
         if is_named {
             headers.push(("x-fc-async-task-id", &id));
         }
         told.lock().unwrap().submitted.insert(id.clone());
+        let record = |what| {
+            if is_named {
+                history.record(what);
+            }
+        };
+        record(What::Submit(Submission::new(&id, &id, &id)));
         let sent = Bytes::from(id.clone());
         let answer = exchange_with(address, Method::POST, INVOKE, &headers, sent).await;
         match answer.map(|answer| answer.status().as_u16()) {
             Some(202) => {
+                record(What::ack(&id));
                 let mut told = told.lock().unwrap();
                 told.acked.insert(id.clone());
                 if is_named {
                     told.named.insert(id);
                 }
             }
-            Some(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            None => return,
+            Some(code) => {
+                record(What::Nack { id, code });
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            None => return record(What::Unknown { id }),
         }
     }
 }
