@@ -1,7 +1,6 @@
 //! Asynchronous invocation under simulated time: random work over a queue and a store that fail, in
 //! processes that die at any call they make, judged by a history that does not ask the engine.
 //!
-//!
 //! `SEED` runs one seed; `COUNT` sets how many are run.
 
 mod gate;
@@ -18,6 +17,16 @@ const COUNT: u64 = 10_000;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn survey() {
+    let Some(count) = from_env("SURVEY") else { return };
+    for seed in from_env("FROM").unwrap_or(0)..count {
+        for wrong in run(seed, Bug::Nothing).wrong {
+            println!("S {seed} {}", wrong.lines().next().unwrap());
+        }
+    }
 }
 
 fn judge(seed: u64) -> world::Run {

@@ -1,9 +1,8 @@
 //! What the management API asks of an engine.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use fc_core::port::queue::{Cancelled, Lane};
 use fc_core::{
     AccountId, AsyncConfig, AsyncTask, Context, Error, ErrorKind, FunctionName, Page, Qualifier,
     Result, StoredAsyncConfig, TaskQuery, TaskStatus, Tasks,
@@ -13,8 +12,7 @@ use super::keys::TaskKey;
 use super::list;
 use crate::configs;
 use crate::core::destination::rfc3339;
-use crate::core::envelope::invoke_id;
-use crate::core::stored_task::not_found;
+use crate::core::stored_task::{Ending, not_found};
 use crate::dispatch;
 use crate::engine::{Engine, Shared};
 
@@ -118,12 +116,9 @@ impl Tasks for Engine {
     }
 }
 
-/// How often a stop looks for a task that is on its way from the queue to its runner.
-const LOOKS_MAX: u32 = 20;
-const LOOK_PAUSE: Duration = Duration::from_millis(10);
-
-/// First the record says that a stop was asked for, so that nothing is begun from then on; then the
-/// task is taken out of the queue, or its runner is told.
+/// A task that nobody runs is over with its record: so a crash behind that leaves nothing half done, as
+/// whoever leases it from the queue finds its end. One that runs is asked to end, and whoever holds it,
+/// or leases it next, ends it.
 async fn stop(
     shared: &std::sync::Arc<Shared>,
     cx: Context,
@@ -131,36 +126,28 @@ async fn stop(
     function: &FunctionName,
 ) -> Result<()> {
     let now = shared.wall.now();
-    let asked =
-        shared.records.update(key, |task| task.step(TaskStatus::Stopping, now, String::new()));
-    if asked.await?.task.status.is_final() {
-        return Ok(());
-    }
-    let id = invoke_id(key.function, key.id);
-    for look in 0..LOOKS_MAX {
-        for lane in [Lane::account(key.account), Lane::function(key.account, function)] {
-            match shared.ports.queue.cancel(cx, &lane, &id).await? {
-                Cancelled::Removed => {
-                    return dispatch::stopped_in_queue(shared, key, function).await;
-                }
-                Cancelled::Held => {
-                    let running = (key.account, function.clone(), key.id.to_owned());
-                    let here = shared.running.lock().get(&running).cloned();
-                    // Elsewhere, or not begun: whoever has it reads the record.
-                    here.iter().for_each(tokio_util::sync::CancellationToken::cancel);
-                    return Ok(());
-                }
-                Cancelled::Absent => {}
-            }
+    let condition = shared.config.retry.conditions.stopped();
+    let ends_here = AtomicBool::new(false);
+    let asked = shared.records.update(key, |task| {
+        let is_run = !matches!(task.task.status, TaskStatus::Enqueued | TaskStatus::Retrying);
+        let stepped = task.step(TaskStatus::Stopping, now, String::new());
+        let ends = stepped && !is_run && task.step(TaskStatus::Stopped, now, String::new());
+        if ends {
+            let attempts = task.task.already_retried_times;
+            let condition = condition.to_owned();
+            task.ending = Some(Ending { condition, attempts, answer: None });
         }
-        // Moving between lanes, or just over.
-        let read = shared.records.read(key).await?;
-        if read.is_none_or(|(task, _)| task.task.status.is_final()) {
-            return Ok(());
-        }
-        let clock = &shared.ports.clock;
-        clock.sleep_until(clock.now() + LOOK_PAUSE * (look + 1)).await;
+        ends_here.store(ends || ends_here.load(Ordering::Relaxed), Ordering::Relaxed);
+        stepped
+    });
+    let task = asked.await?;
+    if ends_here.into_inner() && task.task.status == TaskStatus::Stopped {
+        dispatch::stopped_in_queue(shared, cx, key, function, task).await;
+    } else if !task.task.status.is_final() {
+        let running = (key.account, function.clone(), key.id.to_owned());
+        let here = shared.running.lock().get(&running).cloned();
+        // Elsewhere, or not begun: whoever has it reads the record.
+        here.iter().for_each(tokio_util::sync::CancellationToken::cancel);
     }
-    // Its submission was cut off before its push: it will never run.
-    dispatch::stopped_in_queue(shared, key, function).await
+    Ok(())
 }
