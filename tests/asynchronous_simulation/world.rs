@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use crate::gate::{Gated, Life};
 use crate::log::{Draws, Log};
-use crate::truth::{Bug, Shared, TrueQueue, TrueStore, facts};
+use crate::truth::{Bug, NAMES, Shared, TrueQueue, TrueStore, facts};
 use crate::witness::Witness;
 use crate::workload::{
     AGE, FUNCTIONS, Happening, Op, Plan, config_of, destinations_of, plan, ttl_ms_of,
@@ -105,6 +105,7 @@ fn catalog() -> Arc<Functions> {
 
 /// Lives through what `seed` says, and judges it.
 pub(crate) fn run(seed: u64, bug: Bug) -> Run {
+    NAMES.with_borrow_mut(HashMap::clear);
     let mut world = World::new(seed, bug);
     let mut wrong = world.live();
     let events = world.history();
@@ -113,6 +114,8 @@ pub(crate) fn run(seed: u64, bug: Bug) -> Run {
         throttled: Schedule::doubling(Duration::from_millis(500), AGE),
         system: Schedule::doubling(Duration::from_millis(500), AGE),
         ttl: AGE,
+        // The platform counts milliseconds, from wherever each process began to.
+        slack: Duration::from_millis(2),
         acked_percent_min: 0,
         ..JudgeConfig::default()
     };
@@ -262,6 +265,9 @@ impl World {
 
     fn start(&mut self) {
         self.hosts += 1;
+        if self.processes.is_empty() {
+            self.log.record("machine", What::FaultEnd { kind: "down".into() });
+        }
         let dies_at = (self.plan.crashes > 0).then(|| {
             let most = self.draws.of(&[10, 60, 300]);
             self.draws.below(most)
@@ -347,6 +353,9 @@ impl World {
                             payload.clone(),
                         )
                     };
+                    NAMES.with_borrow_mut(|names| {
+                        names.insert(request_id.clone(), submission.task.clone())
+                    });
                     log.record("client", What::Submit(submission));
                     let mut invocation = Invocation::event(account(), name(function), payload);
                     let is_named = id.is_some();
@@ -429,6 +438,7 @@ impl World {
             }
             if self.processes.is_empty() {
                 let down = Duration::from_millis(self.draws.of(&[0, 5, 3_000]));
+                self.log.record("machine", What::FaultBegin { kind: "down".into() });
                 self.plan_at(self.clock.now() + down, Happening::Start);
             }
         }
