@@ -1,7 +1,9 @@
 //! Asynchronous invocation under simulated time: random work over a queue and a store that fail, in
 //! processes that die at any call they make, judged by a history that does not ask the engine.
 //!
-//! `SEED` runs one seed; `COUNT` sets how many are run.
+//! `SEED` runs one seed; `COUNT` sets how many are run, by default as many as a debug build does in about
+//! a minute; `SURVEY` runs so many and prints all that is wrong.
+#![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
 mod gate;
 mod log;
@@ -13,7 +15,7 @@ mod world;
 use truth::Bug;
 use world::run;
 
-const COUNT: u64 = 10_000;
+const COUNT: u64 = 2_000;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())

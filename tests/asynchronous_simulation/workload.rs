@@ -115,9 +115,8 @@ pub(crate) struct Plan {
 pub(crate) fn plan(seed: u64) -> Plan {
     let mut draws = Draws(seed);
     let rough_until = Duration::from_secs(draws.of(&[2, 10, 40]));
-    let within = |draws: &mut Draws| {
-        Duration::from_millis(draws.below(rough_until.as_millis() as u64))
-    };
+    let within =
+        |draws: &mut Draws| Duration::from_millis(draws.below(rough_until.as_millis() as u64));
     let mut happenings = vec![(Duration::ZERO, Happening::Start)];
     for _ in 0..3 + draws.below(8) {
         let function = draws.of(&["plain", "told", "kept"]);
