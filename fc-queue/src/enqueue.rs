@@ -175,10 +175,21 @@ async fn give_up(
     if error.kind() == ErrorKind::Unknown {
         return error;
     }
-    if let Err(second) = shared.records.remove(key, record.task.started_time).await {
-        tracing::warn!(task = key.id, error = %second, "the record of a refused task is left");
+    match shared.records.withdraw(key, record).await {
+        Ok(true) => error,
+        // Another submission of this id has pushed it, or will: it may run.
+        Ok(false) => may_run(&error),
+        Err(second) => {
+            tracing::warn!(task = key.id, error = %second, "the record of a refused task is left");
+            may_run(&error)
+        }
     }
-    error
+}
+
+/// What is told of a task that was refused at last, and may have been taken before.
+fn may_run(error: &Error) -> Error {
+    let what = format!("the invocation may be queued: {}", error.message());
+    Error::new(ErrorKind::Unknown, what)
 }
 
 /// What the second of two is told. If the first was cut off between its record and its push, nobody
@@ -204,7 +215,11 @@ async fn complete(
     key: TaskKey<'_>,
     first: &StoredTask,
 ) -> Result<()> {
-    let body = shared.records.payload(key).await?;
+    let Some(body) = shared.records.sent(key).await? else {
+        // It is being written just now, or its writer died: there is nothing that could be run.
+        let what = format!("asynchronous task '{}' is being submitted", key.id);
+        return Err(Error::new(ErrorKind::ResourceThrottled, what));
+    };
     let envelope = Envelope { head: first.head.clone(), body };
     let Job::Invoke(job) = &envelope.head.job else {
         return Ok(());
@@ -240,6 +255,10 @@ async fn push_until_known(
     loop {
         let pushed = shared.ports.queue.push(cx, lane, task.clone()).await;
         match pushed {
+            // What an earlier push did is not known: this refusal does not say that nothing runs (I4).
+            Err(error) if error.kind() != ErrorKind::Unknown && pushes > 1 => {
+                return Err(may_run(&error));
+            }
             Err(error) if error.kind() == ErrorKind::Unknown && pushes < PUSHES_MAX => {
                 let clock = &shared.ports.clock;
                 clock.sleep_until(clock.now() + PUSH_PAUSE * pushes).await;

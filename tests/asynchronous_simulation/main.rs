@@ -1,8 +1,9 @@
 //! Asynchronous invocation under simulated time: random work over a queue and a store that fail, in
 //! processes that die at any call they make, judged by a history that does not ask the engine.
 //!
-//!
-//! `SEED` runs one seed; `COUNT` sets how many are run.
+//! `SEED` runs one seed; `COUNT` sets how many are run, by default as many as a debug build does in about
+//! a minute; `SURVEY` runs so many and prints all that is wrong.
+#![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
 mod gate;
 mod log;
@@ -14,10 +15,20 @@ mod world;
 use truth::Bug;
 use world::run;
 
-const COUNT: u64 = 10_000;
+const COUNT: u64 = 2_000;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn survey() {
+    let Some(count) = from_env("SURVEY") else { return };
+    for seed in from_env("FROM").unwrap_or(0)..count {
+        for wrong in run(seed, Bug::Nothing).wrong {
+            println!("S {seed} {}", wrong.lines().next().unwrap());
+        }
+    }
 }
 
 fn judge(seed: u64) -> world::Run {

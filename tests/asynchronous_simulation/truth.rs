@@ -1,5 +1,6 @@
 //! Queue and store as they really are, with what is planted into them, and what they see.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use fc_testkit::history::{Ending, Submission, What};
 use parking_lot::Mutex;
 
 use crate::log::{Draws, Log};
-use crate::workload::{destinations_of, ttl_ms_of};
+use crate::workload::{depth_of, destinations_of, ttl_ms_of};
 
 /// What is wrong with queue or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,12 +201,16 @@ impl Facts {
     }
 }
 
+thread_local! {
+    /// Tasks of this run's requests.
+    pub(crate) static NAMES: RefCell<HashMap<String, String>> = RefCell::default();
+}
+
 /// What a destination's record says.
 pub(crate) struct Told {
     /// `function/id` of the task that is over.
     pub(crate) source: String,
     pub(crate) ending: Ending,
-    pub(crate) result: String,
 }
 
 pub(crate) fn record_of(body: &[u8]) -> Option<Told> {
@@ -219,20 +224,19 @@ pub(crate) fn record_of(body: &[u8]) -> Option<Told> {
     };
     let arn = context["functionArn"].as_str()?;
     let function = arn.split('/').nth(1)?;
-    // The payload that clients send, and with it the record of a record, names the task.
-    let request = json["requestPayload"].as_str()?;
-    let source = match record_of(request.as_bytes()) {
-        Some(_) => format!("{function}/{}-1", context["requestId"].as_str()?),
-        None => format!("{function}/{}", request.split(' ').next()?),
+    let request_id = context["requestId"].as_str()?;
+    let source = match depth_of(function) {
+        0 => NAMES.with_borrow(|names| names.get(request_id).cloned())?,
+        depth => format!("{function}/{request_id}-{depth}"),
     };
-    let result = json["responsePayload"].as_str()?.to_owned();
-    Some(Told { source, ending, result })
+    Some(Told { source, ending })
 }
 
-/// A payload without what two records of one end may differ in.
+/// A payload; of a record only whose it is: what is not recorded as a task may be run twice after a
+/// crash, and then end in two ways.
 pub(crate) fn payload_of(body: &[u8]) -> String {
     match record_of(body) {
-        Some(told) => format!("{} {:?} {}", told.source, told.ending, told.result),
+        Some(told) => told.source,
         None => String::from_utf8_lossy(body).into_owned(),
     }
 }

@@ -57,8 +57,6 @@ pub enum Job {
         /// How the task ended.
         status: TaskStatus,
     },
-    /// See that a task is stopped.
-    Stop,
 }
 
 /// How a function is run.
@@ -155,7 +153,6 @@ impl Envelope {
         match job {
             Job::Invoke(_) => invoke_id(function, task_id),
             Job::Deliver { .. } => format!("d/{function}/{task_id}"),
-            Job::Stop => format!("s/{function}/{task_id}"),
         }
     }
 }

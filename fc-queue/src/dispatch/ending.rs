@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fc_core::port::queue::{FollowUp, Settlement, Verdict};
-use fc_core::{Error, ErrorKind, FunctionName, Result, TaskStatus};
+use fc_core::port::queue::{Cancelled, FollowUp, Lane, Settlement, Verdict};
+use fc_core::{Context, Error, ErrorKind, FunctionName, Result, TaskStatus};
 
 use super::attempt::Answer;
 use super::follow_up::{self, Ended};
@@ -267,44 +267,47 @@ pub(super) fn detail(answer: &Answer) -> String {
     serde_json::json!({ "Error": error }).to_string()
 }
 
-/// Ends a task that was taken out of the queue.
-pub(super) async fn stopped_in_queue(
+/// Takes a task out of the queue that is over by its record, and tells its destination. What fails, or is
+/// cut off, is made up for by whoever leases the task.
+pub(crate) async fn stopped_in_queue(
     shared: &Arc<Shared>,
+    cx: Context,
     key: TaskKey<'_>,
     function: &FunctionName,
-) -> Result<()> {
-    let Some((task, _)) = shared.records.read(key).await? else {
-        return Ok(());
-    };
-    let condition = shared.config.retry.conditions.stopped().to_owned();
+    task: StoredTask,
+) {
     let attempts = task.task.already_retried_times;
-    let ending = Ending { condition, attempts, answer: None };
-    // Told first: a crash in between tells again, under the same id.
+    shared.tell(key.account, function, key.id, TaskStatus::Stopped, attempts);
+    if let Err(error) = take_out(shared, cx, key, function, task).await {
+        tracing::warn!(task = key.id, %error, "a stopped task is left in the queue");
+    }
+}
+
+async fn take_out(
+    shared: &Arc<Shared>,
+    cx: Context,
+    key: TaskKey<'_>,
+    function: &FunctionName,
+    task: StoredTask,
+) -> Result<()> {
     let envelope = Envelope { body: shared.records.payload(key).await?, head: task.head };
-    if let Job::Invoke(job) = &envelope.head.job {
-        let body = Bytes::new();
-        let status = TaskStatus::Stopped;
-        let ended = Ended { envelope: &envelope, ending: &ending, body, status };
+    if let (Job::Invoke(job), Some(ending)) = (&envelope.head.job, &task.ending) {
+        let (body, status) = (Bytes::new(), TaskStatus::Stopped);
+        let ended = Ended { envelope: &envelope, ending, body, status };
+        // Told first: a crash in between tells again, under the same id.
         match follow_up::of(shared, key.account, job, &ended) {
             Ok(Some(follow)) => {
                 let FollowUp { lane, task } = follow.task.clone();
-                shared.ports.queue.push(shared.context(), &lane, task).await?;
+                shared.ports.queue.push(cx, &lane, task).await?;
                 follow.queued(shared, key.account);
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(task = key.id, %error, "a stop cannot be delivered"),
         }
     }
-    let now = shared.wall.now();
-    let stopped = shared.records.update(key, |task| {
-        let stepped = task.step(TaskStatus::Stopped, now, String::new());
-        if stepped {
-            task.ending = Some(ending.clone());
-        }
-        stepped
-    });
-    stopped.await?;
-    shared.sideline.lock().over(key.account, function);
-    shared.tell(key.account, function, key.id, TaskStatus::Stopped, attempts);
+    let lane = Lane::new(&task.lane)?;
+    if shared.ports.queue.cancel(cx, &lane, &envelope.queue_id()).await? == Cancelled::Removed {
+        shared.sideline.lock().over(key.account, function);
+    }
     Ok(())
 }

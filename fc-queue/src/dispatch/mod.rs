@@ -11,11 +11,10 @@ mod lease;
 mod permits;
 mod pump;
 mod run;
-mod stop;
 
 pub(crate) use budgets::Budgets;
+pub(crate) use ending::stopped_in_queue;
 pub(crate) use follow_up::check_destinations;
 pub(crate) use lanes::{Lanes, discover};
 pub(crate) use permits::Permits;
 pub(crate) use run::fresh_note;
-pub(crate) use stop::stop;

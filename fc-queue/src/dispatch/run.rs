@@ -15,7 +15,6 @@ use super::attempt::{Answer, attempt};
 use super::deliver;
 use super::ending::{self, End};
 use super::lease::{Held, Lost};
-use super::stop;
 use crate::core::envelope::{Envelope, InvokeJob, Job};
 use crate::core::retry::{Next, Outcome, Progress, RetryPolicy};
 use crate::core::stored_task::StoredTask;
@@ -97,7 +96,6 @@ pub(super) async fn run(shared: &Arc<Shared>, leased: Leased, asked_at: Instant)
                 Job::Deliver { destination, status } => {
                     deliver::deliver(&work, destination, *status, &mut held).await
                 }
-                Job::Stop => stop::again(&work, &mut held).await,
             },
             Err(error) => bury(&mut held, &error, leased.note).await,
         },

@@ -50,7 +50,7 @@ impl Records {
         payload: &Bytes,
     ) -> Result<Created> {
         let record = task.encode()?;
-        let mut tries = 0;
+        let (mut tries, mut may_be_there) = (0, false);
         loop {
             let error = match self.store.put(&key.record(), record.clone(), When::Absent).await {
                 Ok(_) => break,
@@ -63,7 +63,11 @@ impl Records {
                     Some((found, _)) => return Ok(Created::Exists(Box::new(found))),
                     None => {}
                 },
-                ErrorKind::Unknown => {}
+                ErrorKind::Unknown => may_be_there = true,
+                _ if may_be_there => {
+                    let what = format!("a record may be there: {}", error.message());
+                    return Err(Error::new(ErrorKind::Unknown, what));
+                }
                 _ => return Err(error),
             }
             self.pause(&mut tries, error).await?;
@@ -117,6 +121,38 @@ impl Records {
     /// Keeps what the function answered.
     pub(crate) async fn keep_result(&self, key: TaskKey<'_>, result: &Bytes) -> Result<()> {
         self.write(&key.result(), result).await
+    }
+
+    /// What the caller sent; `None`: whoever submits the task has not written it, or never will.
+    pub(crate) async fn sent(&self, key: TaskKey<'_>) -> Result<Option<Bytes>> {
+        Ok(self.store.get(&key.payload()).await?.map(|found| found.value))
+    }
+
+    /// Takes back a record that its own submission made, if nobody has touched it: `false` if somebody
+    /// has. The record goes last: until then nobody else writes beside it.
+    pub(crate) async fn withdraw(&self, key: TaskKey<'_>, made: &StoredTask) -> Result<bool> {
+        let Some((found, revision)) = self.read(key).await? else {
+            return Ok(true);
+        };
+        if found.task.request_id != made.task.request_id {
+            return Ok(true);
+        }
+        if found != *made {
+            return Ok(false);
+        }
+        let accepted = made.task.started_time;
+        for key in [
+            key.payload(),
+            key.index(Order::NewestFirst, accepted),
+            key.index(Order::OldestFirst, accepted),
+        ] {
+            self.store.delete(&key, When::Always).await?;
+        }
+        match self.store.delete(&key.record(), When::Unchanged(revision)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the caller sent.

@@ -44,7 +44,12 @@ fn gaps(
         let (from, until) = (before.event.at, next.event.at);
         let fault = !timeline.crashes(from, until).is_empty()
             || task.expiries.iter().any(|event| (from..=until).contains(&event.at));
-        let Some(gap) = until.checked_sub(end.at).filter(|_| !fault) else { continue };
+        if fault {
+            // Nor may the platform know of it: later gaps are not counted from it.
+            failed[class].pop();
+            continue;
+        }
+        let Some(gap) = until.checked_sub(end.at) else { continue };
         let k = u32::try_from(failed[class].len()).unwrap_or(u32::MAX);
         if let Some(least) = too_few(schedule, gap.saturating_add(nanos(config.slack)), k) {
             let what = format!(
