@@ -271,6 +271,7 @@ impl World {
         match happening {
             Happening::Start => self.start(),
             Happening::Op(op) => self.op(op),
+            Happening::CrashEnd(host) => self.log.record(&host, What::CrashEnd),
             Happening::Drain(deadline) => {
                 let ready = |process: &&mut Process| {
                     process.drained.is_none() && process.engine.get().is_some()
@@ -461,7 +462,9 @@ impl World {
                     self.log.record("client", What::Unknown { id });
                 }
                 drop(process);
-                self.log.record(&host, What::CrashEnd);
+                // Not at once: what was acknowledged at this very instant is touched, too.
+                let over = self.clock.now() + Duration::from_millis(1);
+                self.plan_at(over, Happening::CrashEnd(host));
             } else {
                 self.log.record(&host, What::DrainEnd);
             }
