@@ -96,6 +96,8 @@ pub(crate) enum Happening {
     Start,
     /// One of the processes is told to finish, by this time.
     Drain(Duration),
+    /// A crash of this host is over.
+    CrashEnd(String),
 }
 
 /// All of a run that the seed decides beforehand.

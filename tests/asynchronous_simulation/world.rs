@@ -210,6 +210,8 @@ impl World {
             self.log.record("network", What::FaultBegin { kind: "network".into() });
         }
         let rough_until = Instant::ORIGIN + self.plan.rough_until;
+        // What was delayed before is over by then.
+        let calm = rough_until + Duration::from_secs(1);
         let mut is_rough = true;
         loop {
             self.settle();
@@ -224,10 +226,11 @@ impl World {
                 self.happen(happening);
                 continue;
             }
-            if !is_rough && due.is_none() && self.is_quiet() {
+            if self.clock.now() >= calm && due.is_none() && self.is_quiet() {
                 break;
             }
-            let rough_until = is_rough.then_some(rough_until);
+            let rough_until = if is_rough { rough_until } else { calm };
+            let rough_until = Some(rough_until).filter(|at| *at > self.clock.now());
             let next = [self.clock.next_timer(), due, rough_until].into_iter().flatten().min();
             match next {
                 Some(next) if next <= Instant::ORIGIN + LONGEST => self.clock.advance_to(next),
@@ -271,6 +274,7 @@ impl World {
         match happening {
             Happening::Start => self.start(),
             Happening::Op(op) => self.op(op),
+            Happening::CrashEnd(host) => self.log.record(&host, What::CrashEnd),
             Happening::Drain(deadline) => {
                 let ready = |process: &&mut Process| {
                     process.drained.is_none() && process.engine.get().is_some()
@@ -461,7 +465,9 @@ impl World {
                     self.log.record("client", What::Unknown { id });
                 }
                 drop(process);
-                self.log.record(&host, What::CrashEnd);
+                // Not at once: what was acknowledged at this very instant is touched, too.
+                let over = self.clock.now() + Duration::from_millis(1);
+                self.plan_at(over, Happening::CrashEnd(host));
             } else {
                 self.log.record(&host, What::DrainEnd);
             }
