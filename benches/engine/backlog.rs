@@ -20,7 +20,7 @@ const FLAT: Budget = Budget::AtLeast { goal: 0.9, least: 0.8 };
 pub(crate) fn compare(options: &Options) {
     let (few, many): (u64, u64) = options.count((10_000, 1_000_000), (200, 2_000));
     // Until the engine has seen how much runs well, and then what is measured.
-    let (first, count) = options.count((2_000, 8_000), (20, 50));
+    let (first, count) = options.count((4_000, 32_000), (20, 50));
     let dirs = dirs::<2>();
     let runtime = runtime();
     let account = runtime.block_on(async { Platform::builder().build().expect("one").account() });

@@ -117,7 +117,7 @@ impl TaskSink for Over {
 
 pub(crate) fn open(dir: &Path) -> Arc<EmbeddedQueue> {
     let clock = Arc::new(SystemClock::new());
-    let queue = EmbeddedQueue::open(&dir.join("queue"), &EmbeddedConfig::default(), clock);
+    let queue = EmbeddedQueue::open(dir.join("queue"), &EmbeddedConfig::default(), clock);
     Arc::new(queue.expect("the queue opens"))
 }
 
@@ -224,6 +224,15 @@ where
 /// counted. A turn may have several figures.
 pub(crate) fn alternate<const N: usize, const F: usize>(
     options: &Options,
+    contenders: [Box<dyn FnMut() -> [f64; F] + '_>; N],
+) -> [[Series; F]; N] {
+    rounds(options, options.rounds(), contenders)
+}
+
+/// The same in so many rounds, for turns that are long.
+pub(crate) fn rounds<const N: usize, const F: usize>(
+    options: &Options,
+    rounds: usize,
     mut contenders: [Box<dyn FnMut() -> [f64; F] + '_>; N],
 ) -> [[Series; F]; N] {
     let mut turns = [const { Vec::new() }; N];
@@ -232,7 +241,7 @@ pub(crate) fn alternate<const N: usize, const F: usize>(
             contender();
         }
     }
-    for _ in 0..options.rounds() {
+    for _ in 0..rounds {
         for (contender, turns) in contenders.iter_mut().zip(&mut turns) {
             turns.push(contender());
         }

@@ -9,7 +9,7 @@ use fc::core::port::queue::{Lane, Place};
 use fc::{AccountId, Body, Response, handler_fn};
 
 use super::stamp::Stamp;
-use super::{CX, QUICK, Subject, alternate, dirs, envelope, fill, runtime};
+use super::{CX, QUICK, Subject, dirs, envelope, fill, rounds, runtime};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
 
@@ -55,8 +55,9 @@ pub(crate) fn compare(options: &Options) {
         runtime.block_on(clear(&subject, &lane));
         figures
     };
-    let series = alternate(
+    let series = rounds(
         options,
+        options.count(5, 1),
         [Box::new(idle), Box::new(|| beside(SLOW)), Box::new(idle), Box::new(|| beside(QUICK))],
     );
     let [idle, slow, idle_again, quick] = series;
