@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fc::core::port::queue::{Lane, NewTask};
-use fc::core::{Clock, Context, Queue, RequestId, SystemClock};
+use fc::core::{Clock, Context, Queue, RequestId, SystemClock, Timestamp};
 use fc::queue::core::envelope::{Envelope, Head, InvokeJob, Job};
 use fc::queue::driver::embedded::{EmbeddedConfig, EmbeddedQueue};
 use fc::queue::{TaskNews, TaskSink};
@@ -161,6 +161,17 @@ pub(crate) async fn fill(
     numbers: std::ops::Range<u64>,
     envelope: &Bytes,
 ) {
+    fill_until(queue, lane, numbers, envelope, Timestamp::default()).await;
+}
+
+/// The same, visible at a time.
+pub(crate) async fn fill_until(
+    queue: &Arc<EmbeddedQueue>,
+    lane: &Lane,
+    numbers: std::ops::Range<u64>,
+    envelope: &Bytes,
+    at: Timestamp,
+) {
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..256 {
         let (queue, lane, envelope) = (queue.clone(), lane.clone(), envelope.clone());
@@ -168,7 +179,7 @@ pub(crate) async fn fill(
         clients.spawn(async move {
             for number in numbers {
                 let task = NewTask::new(format!("i/filled/{number:012}"), envelope.clone());
-                queue.push(CX, &lane, task).await.expect("pushed");
+                queue.push(CX, &lane, task.visible_at(at)).await.expect("pushed");
             }
         });
     }

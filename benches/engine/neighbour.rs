@@ -4,12 +4,12 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use fc::core::Queue;
 use fc::core::port::queue::{Lane, Place};
+use fc::core::{Queue, Timestamp};
 use fc::{AccountId, Body, Response, handler_fn};
 
 use super::stamp::Stamp;
-use super::{CX, QUICK, Subject, dirs, envelope, fill, rounds, runtime};
+use super::{CX, QUICK, Subject, dirs, envelope, fill_until, rounds, runtime};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
 
@@ -35,21 +35,26 @@ pub(crate) fn compare(options: &Options) {
     });
     let stamp = stamp.expect("deployed");
     let count = options.count(300, 5);
-    let backlog = options.count(100_000, 2_000);
-    // Those that are taken while it is filled come on top.
-    let ahead = options.count(50_000, 2_000);
+    let backlog = options.count(100_000, 5_000);
+    // Longer than it takes to push them.
+    let filling = options.count(Duration::from_secs(10), Duration::from_secs(2));
     let next = Cell::new(0);
     let idle = || stamp.measure(&runtime, &subject, count);
     let beside = |function: &str| {
         let lane = subject.lane();
+        let numbers = next.get()..next.get() + backlog;
+        next.set(numbers.end);
         runtime.block_on(async {
             let task = envelope(subject.platform.account(), function, 0);
             subject.platform.enqueue(QUICK, "").await.expect("the lane is attended");
-            while waiting(&subject, &lane).await < backlog {
-                let numbers = next.get()..next.get() + ahead;
-                next.set(numbers.end);
-                fill(&subject.queue, &lane, numbers, &task).await;
-            }
+            // All at one moment: an engine keeps up with who pushes one after another.
+            let clock = subject.platform.clock();
+            let start = clock.now() + filling;
+            let at = Timestamp::from_unix_millis(
+                clock.wall().as_unix_millis() + filling.as_millis() as u64,
+            );
+            fill_until(&subject.queue, &lane, numbers, &task, at).await;
+            clock.sleep_until(start).await;
         });
         let figures = stamp.measure(&runtime, &subject, count);
         runtime.block_on(clear(&subject, &lane));
