@@ -83,6 +83,11 @@ impl Series {
         (self.highest() - self.lowest()) / self.median()
     }
 
+    /// This less `peer`, turn by turn.
+    pub(crate) fn minus(&self, peer: &Self) -> Self {
+        self.0.iter().zip(&peer.0).map(|(this, peer)| this - peer).collect()
+    }
+
     /// This over `peer`, turn by turn.
     pub(crate) fn over(&self, peer: &Self) -> Ratio {
         let ratios: Self = self.0.iter().zip(&peer.0).map(|(this, peer)| this / peer).collect();
