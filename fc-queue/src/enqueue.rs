@@ -201,7 +201,10 @@ async fn already_exists(
     first: &StoredTask,
 ) -> Error {
     let is_untouched = first.task.events.len() <= 1 && first.task.status == TaskStatus::Enqueued;
-    if is_untouched && let Err(error) = complete(shared, cx, key, first).await {
+    if is_untouched
+        && !first.is_vouched
+        && let Err(error) = complete(shared, cx, key, first).await
+    {
         return error;
     }
     let what = format!("asynchronous task '{}' already exists", key.id);
@@ -229,7 +232,17 @@ async fn complete(
     let function = FunctionName::new(key.function)?;
     let mut queued = Queued::count(shared, key.account, &function);
     queued.lane = Lane::new(&first.lane)?;
-    push(shared, cx, queued, task).await
+    push(shared, cx, queued, task).await?;
+    let vouched = shared.records.update(key, |task| !std::mem::replace(&mut task.is_vouched, true));
+    match vouched.await {
+        Ok(_) => Ok(()),
+        // Taken back meanwhile: what was pushed has no record, and does not run.
+        Err(error) if error.kind() == ErrorKind::TaskNotFound => {
+            let what = format!("asynchronous task '{}' is being submitted", key.id);
+            Err(Error::new(ErrorKind::ResourceThrottled, what))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn push(

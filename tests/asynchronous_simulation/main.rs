@@ -1,8 +1,7 @@
 //! Asynchronous invocation under simulated time: random work over a queue and a store that fail, in
 //! processes that die at any call they make, judged by a history that does not ask the engine.
 //!
-//! `SEED` runs one seed; `COUNT` sets how many are run, by default as many as a debug build does in about
-//! a minute; `SURVEY` runs so many and prints all that is wrong.
+//! `SEED` runs one seed; `COUNT` sets how many are run; `SURVEY` runs so many and prints all that is wrong.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
 mod gate;
@@ -12,10 +11,12 @@ mod witness;
 mod workload;
 mod world;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use truth::Bug;
 use world::run;
 
-const COUNT: u64 = 2_000;
+const COUNT: u64 = 10_000;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
@@ -48,14 +49,28 @@ fn every_life_keeps_its_promises() {
         judge(seed);
         return;
     }
-    let (mut crashes, mut acks, mut attempts) = (0, 0, 0);
     let count = from_env("COUNT").unwrap_or(COUNT);
-    for seed in 0..count {
-        let run = judge(seed);
-        crashes += run.crashes;
-        acks += run.acks;
-        attempts += run.attempts;
-    }
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each seed is a world of its own, so that threads share only the count.
+    let (crashes, acks, attempts) = std::thread::scope(|scope| {
+        let work = || {
+            let (mut crashes, mut acks, mut attempts) = (0, 0, 0);
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= count {
+                    return (crashes, acks, attempts);
+                }
+                let run = judge(seed);
+                crashes += run.crashes;
+                acks += run.acks;
+                attempts += run.attempts;
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let sums = threads.into_iter().map(|thread| thread.join().unwrap());
+        sums.fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
+    });
     println!("{count} seeds: {acks} acknowledged, {attempts} attempts, {crashes} crashes");
     assert!(crashes * 2 > count && acks as u64 > count, "the runs show too little");
 }

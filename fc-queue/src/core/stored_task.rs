@@ -32,6 +32,9 @@ pub struct EndingAnswer {
     pub version: VersionId,
     /// Bytes of the whole answer; what is kept may be less.
     pub bytes: u64,
+    /// The lease in which it was given, under which its bytes are kept: a holder who lost the task
+    /// overwrites nothing.
+    pub fence: u64,
 }
 
 /// What the store keeps of a task; its payloads lie beside it.
@@ -43,6 +46,10 @@ pub struct StoredTask {
     pub head: Head,
     /// In which lane: once and for all, so that nobody queues it a second time in another.
     pub lane: String,
+    /// Whether another submission of its name has queued it, and was told so: then the first one cannot
+    /// take it back.
+    #[serde(default)]
+    pub is_vouched: bool,
     /// How it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -70,7 +77,7 @@ impl StoredTask {
         };
         let accepted = Timestamp::from_unix_millis(head.accepted_at);
         let lane = lane.to_string();
-        let mut stored = Self { task, head, lane, ending: None };
+        let mut stored = Self { task, head, lane, is_vouched: false, ending: None };
         stored.note(TaskStatus::Enqueued, accepted, String::new());
         stored
     }

@@ -71,6 +71,7 @@ pub(super) async fn end(
             },
             version: answer.report.version,
             bytes: answer.bytes,
+            fence: held.token().fence,
         }),
     };
     let body = answer.as_ref().map(|answer| answer.body.clone()).unwrap_or_default();
@@ -115,13 +116,13 @@ pub(super) async fn again(
     task: StoredTask,
     held: &mut Held<'_>,
 ) -> Result<(), Lost> {
-    let Some(ending) = task.ending else {
+    let Some(ending) = task.ending.clone() else {
         settle(held, Verdict::Done).await?;
         return Ok(());
     };
     let mut pause = Pause::default();
     let result = loop {
-        match held.during(work.shared.records.result(work.key())).await? {
+        match held.during(work.shared.records.result(work.key(), &task)).await? {
             Ok(result) => break result.unwrap_or_default(),
             Err(error) => {
                 let id = &work.envelope.head.task_id;
@@ -143,10 +144,11 @@ async fn record(
     body: &Bytes,
 ) -> Result<StoredTask> {
     let records = &work.shared.records;
-    if ending.answer.is_some() {
+    if let Some(EndingAnswer { fence, .. }) = ending.answer {
         let most = records.store().capabilities().value_bytes_max;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        records.keep_result(work.key(), &body.slice(..body.len().min(most))).await?;
+        let kept = body.slice(..body.len().min(most));
+        records.keep_result(work.key(), fence, &kept).await?;
     }
     let now = work.shared.wall.now();
     let detail = answer.map(detail).unwrap_or_default();

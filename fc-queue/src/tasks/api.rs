@@ -28,8 +28,8 @@ impl Tasks for Engine {
         let key = TaskKey { account, function: function.as_str(), id };
         let records = &self.shared.records;
         let (stored, _) = records.read(key).await?.ok_or_else(|| not_found(id))?;
-        let mut task = stored.task;
-        list::with_payloads(records, key, &mut task).await?;
+        let mut task = stored.task.clone();
+        list::with_payloads(records, key, &stored, &mut task).await?;
         Ok(task)
     }
 

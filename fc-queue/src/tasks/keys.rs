@@ -32,9 +32,14 @@ impl TaskKey<'_> {
         self.under("task-in")
     }
 
-    /// What the function answered.
-    pub(crate) fn result(&self) -> String {
-        self.under("task-out")
+    /// What the function answered in a lease.
+    pub(crate) fn result(&self, fence: u64) -> String {
+        format!("{}{fence}", self.results())
+    }
+
+    /// What all answers begin with.
+    pub(crate) fn results(&self) -> String {
+        format!("{}/", self.under("task-out"))
     }
 
     /// The entry of an index.

@@ -8,6 +8,7 @@ use super::keys::{Order, TaskKey};
 use super::records::Records;
 use super::text_of;
 use crate::configs::check_limit;
+use crate::core::stored_task::StoredTask;
 
 /// Bytes of payloads on one page; a page that reaches them is short.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -66,7 +67,7 @@ async fn read(records: &Records, key: TaskKey<'_>, query: &TaskQuery) -> Result<
     let Some((stored, _)) = records.read(key).await? else {
         return Ok(None);
     };
-    let mut task = stored.task;
+    let mut task = stored.task.clone();
     let is_of = |qualifier: &Qualifier| task.qualifier == qualifier.to_string();
     if query.status.is_some_and(|status| status != task.status)
         || !query.qualifier.as_ref().is_none_or(is_of)
@@ -74,7 +75,7 @@ async fn read(records: &Records, key: TaskKey<'_>, query: &TaskQuery) -> Result<
         return Ok(None);
     }
     if query.include_payload {
-        with_payloads(records, key, &mut task).await?;
+        with_payloads(records, key, &stored, &mut task).await?;
     }
     Ok(Some(task))
 }
@@ -83,10 +84,11 @@ async fn read(records: &Records, key: TaskKey<'_>, query: &TaskQuery) -> Result<
 pub(super) async fn with_payloads(
     records: &Records,
     key: TaskKey<'_>,
+    stored: &StoredTask,
     task: &mut AsyncTask,
 ) -> Result<()> {
     task.task_payload = Some(text_of(&records.payload(key).await?));
-    task.return_payload = records.result(key).await?.map(|result| text_of(&result));
+    task.return_payload = records.result(key, stored).await?.map(|result| text_of(&result));
     Ok(())
 }
 

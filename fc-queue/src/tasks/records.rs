@@ -15,6 +15,8 @@ use crate::core::stored_task::{StoredTask, not_found};
 /// again before its caller is told.
 const TRIES_MAX: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(20);
+/// Answers of one task that are removed: more than leases that may have got so far.
+const RESULTS_MAX: usize = 1000;
 
 /// Records of tasks.
 #[derive(Clone, Debug)]
@@ -119,8 +121,13 @@ impl Records {
     }
 
     /// Keeps what the function answered.
-    pub(crate) async fn keep_result(&self, key: TaskKey<'_>, result: &Bytes) -> Result<()> {
-        self.write(&key.result(), result).await
+    pub(crate) async fn keep_result(
+        &self,
+        key: TaskKey<'_>,
+        fence: u64,
+        result: &Bytes,
+    ) -> Result<()> {
+        self.write(&key.result(fence), result).await
     }
 
     /// What the caller sent; `None`: whoever submits the task has not written it, or never will.
@@ -160,16 +167,26 @@ impl Records {
         Ok(self.store.get(&key.payload()).await?.map(|found| found.value).unwrap_or_default())
     }
 
-    /// What the function answered, if anything was kept.
-    pub(crate) async fn result(&self, key: TaskKey<'_>) -> Result<Option<Bytes>> {
-        Ok(self.store.get(&key.result()).await?.map(|found| found.value))
+    /// What the function answered at last, if anything was kept.
+    pub(crate) async fn result(
+        &self,
+        key: TaskKey<'_>,
+        task: &StoredTask,
+    ) -> Result<Option<Bytes>> {
+        let answer = task.ending.as_ref().and_then(|ending| ending.answer.as_ref());
+        let Some(answer) = answer else {
+            return Ok(None);
+        };
+        Ok(self.store.get(&key.result(answer.fence)).await?.map(|found| found.value))
     }
 
     /// Removes all that belongs to a task. The oldest-first entry goes last: while it is there, a sweep
     /// that was cut off comes back.
     pub(crate) async fn remove(&self, key: TaskKey<'_>, accepted: u64) -> Result<()> {
-        let first =
-            [key.record(), key.payload(), key.result(), key.index(Order::NewestFirst, accepted)];
+        for result in self.store.list(&key.results(), None, RESULTS_MAX).await? {
+            self.store.delete(&result.key, When::Always).await?;
+        }
+        let first = [key.record(), key.payload(), key.index(Order::NewestFirst, accepted)];
         for key in first.iter().chain([&key.index(Order::OldestFirst, accepted)]) {
             self.store.delete(key, When::Always).await?;
         }
