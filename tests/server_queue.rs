@@ -21,6 +21,8 @@ use http::Method;
 use support::{Functions, Server, Signal, eventually, exchange_with, header, json};
 
 const ASYNC: (&str, &str) = ("x-fc-invocation-type", "Async");
+/// What milliseconds and two clocks may be off.
+const SLACK: Duration = Duration::from_millis(20);
 /// The platform's process in the history.
 const HOST: &str = "server";
 const INVOKE: &str = "/2023-03-30/functions/witness/invocations";
@@ -242,9 +244,9 @@ async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(task["status"], "Succeeded", "{id}");
-        // Wall-clock milliseconds on the axis of the history.
+        // Wall-clock milliseconds on the axis of the history: not earlier than it was.
         let ago = clock.wall().as_unix_millis() - task["endTime"].as_u64().unwrap();
-        let at = clock.now().as_nanos() - ago * 1_000_000;
+        let at = clock.now().as_nanos() - ago * 1_000_000 + SLACK.as_nanos() as u64;
         let (task, kind) = (id.clone(), Ending::Succeeded);
         terminals.push(Event::new(at, What::Terminal { task, kind, result: None }));
     }
@@ -253,7 +255,7 @@ async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
     events.extend(terminals);
     events.sort_by_key(|event| event.at);
     let judge = Judge::new(JudgeConfig {
-        slack: Duration::from_millis(20),
+        slack: SLACK,
         late_max: None,
         // A database that is killed under the server refuses much.
         acked_percent_min: 20,
