@@ -139,7 +139,7 @@ pub(crate) fn run(seed: u64, bug: Bug) -> Run {
     let found = found.iter().filter(is_promised).filter(has_client);
     wrong.extend(found.map(ToString::to_string));
     if bug == Bug::Nothing {
-        wrong.extend(world.facts.lock().anomalies.drain(..));
+        wrong.append(&mut world.facts.lock().anomalies);
     }
     let count = |of: fn(&What) -> bool| events.iter().filter(|event| of(&event.what)).count();
     let acks = count(|what| matches!(what, What::Ack { .. }));
