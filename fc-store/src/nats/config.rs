@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use fc_core::{Error, Result};
 
+use super::broker::Server;
+
 /// Where a store on NATS JetStream is, and what it may take.
 #[derive(Clone)]
 pub struct NatsStoreConfig {
@@ -52,22 +54,20 @@ impl NatsStoreConfig {
         }
     }
 
+    /// What of it concerns the server.
+    pub(super) fn server(&self) -> Server<'_> {
+        Server {
+            driver: "fc-store",
+            url: &self.url,
+            credentials: self.credentials.as_deref(),
+            stream: &self.stream,
+            replicas: self.replicas,
+            synced: self.synced,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
-        const STREAM_BYTES_MAX: usize = 64;
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if self.stream.is_empty() || !self.stream.bytes().all(is_plain) {
-            let what = "must be letters, digits, '-' or '_', and not empty";
-            return Err(Error::invalid("stream", what));
-        }
-        let length = self.stream.len();
-        if length > STREAM_BYTES_MAX {
-            let (limit, length) = (STREAM_BYTES_MAX as u64, length as u64);
-            return Err(Error::over_limit("stream", "bytes", limit, length));
-        }
-        if !(1..=5).contains(&self.replicas) {
-            let what = format!("{} is not within 1 to 5", self.replicas);
-            return Err(Error::invalid("replicas", what));
-        }
+        self.server().check()?;
         if self.watch_lag_max == 0 {
             return Err(Error::invalid("watch_lag_max", "0 is below the limit of 1"));
         }

@@ -1,29 +1,22 @@
 //! The stream: a subject for each key, a message for each write.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
-use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
+use async_nats::jetstream;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{DirectGetErrorKind, LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{Client, HeaderMap};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use fc_core::{Clock, Error, ErrorKind, Result};
-use futures_util::StreamExt;
-use tokio::sync::watch;
+use fc_core::{Clock, Error, Result};
+
+use super::broker::{Appended, Line, unread};
 
 /// Names a write, so that its writer knows it again.
 const WRITE: &str = "Fc-Write";
 /// There if the write is a deletion.
 const DELETED: &str = "Fc-Deleted";
-
-/// The longest wait for one answer of the server.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A write, as it is in the stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,44 +42,24 @@ pub(super) enum Which<'k> {
     NextOf(&'k str, u64),
 }
 
-/// What became of a write.
-#[derive(Debug)]
-pub(super) enum Appended {
-    At(u64),
-    /// The key's last write is another.
-    Behind,
-    Full(String),
-    /// Nobody knows.
-    Lost(String),
-}
-
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
-    context: Context,
+    line: Line,
     stream: Stream,
     name: String,
     /// Whether any answer is the leader's.
     is_alone: bool,
-    connections: watch::Receiver<u64>,
-    clock: Arc<dyn Clock>,
     writer: u64,
     writes: AtomicU64,
 }
 
 impl Link {
-    pub(super) fn new(
-        client: Client,
-        context: Context,
-        stream: Stream,
-        connections: watch::Receiver<u64>,
-        clock: Arc<dyn Clock>,
-        writer: u64,
-    ) -> Self {
+    pub(super) fn new(client: Client, line: Line, stream: Stream, writer: u64) -> Self {
         let config = &stream.cached_info().config;
         let (name, is_alone) = (config.name.clone(), config.num_replicas == 1);
         let writes = AtomicU64::new(0);
-        Self { client, context, stream, name, is_alone, connections, clock, writer, writes }
+        Self { client, line, stream, name, is_alone, writer, writes }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -94,7 +67,7 @@ impl Link {
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
-        &*self.clock
+        &*self.line.clock
     }
 
     pub(super) fn next_write(&self) -> Write {
@@ -122,25 +95,12 @@ impl Link {
             Some(value) => message.payload(value),
             None => message.header(DELETED, "1"),
         };
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
-        let publish = async {
-            match self.context.send_publish(self.subject(key), message).await {
-                Ok(ack) => ack.await,
-                Err(error) => Err(error),
-            }
-        };
-        tokio::select! {
-            biased;
-            published = publish => appended(published.map(|ack| ack.sequence)),
-            // What was sent over the last connection is answered to nobody.
-            Ok(()) = connections.changed() => Appended::Lost("the connection broke".into()),
-        }
+        self.line.publish(self.subject(key), message).await
     }
 
     /// The first sequence of the stream, and the last, now or a moment later.
     pub(super) async fn ends(&self) -> Result<(u64, u64)> {
-        let info = self.within("its state", self.stream.get_info()).await?;
+        let info = self.line.within("its state", self.stream.get_info()).await?;
         let state = info.map_err(|error| unread("its state", &error))?.state;
         Ok((state.first_sequence.max(1), state.last_sequence))
     }
@@ -154,7 +114,7 @@ impl Link {
                 Which::LastOf(key) => get.last_by_subject(self.subject(key)),
                 Which::NextOf(key, from) => get.sequence(from).next_by_subject(self.subject(key)),
             };
-            match self.within("a record", get.send()).await? {
+            match self.line.within("a record", get.send()).await? {
                 Ok(message) => return self.written(message).map(Some),
                 // A replica may not have it yet; the leader knows.
                 Err(error) if error.kind() == DirectGetErrorKind::NotFound && !self.is_alone => {}
@@ -168,7 +128,7 @@ impl Link {
             Which::LastOf(key) => get.last_by_subject(self.subject(key)),
             Which::NextOf(key, from) => get.sequence(from).next_by_subject(self.subject(key)),
         };
-        match self.within("a record", get.send()).await? {
+        match self.line.within("a record", get.send()).await? {
             Ok(message) => self.written(message).map(Some),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(unread("a record", &error)),
@@ -177,36 +137,20 @@ impl Link {
 
     /// All messages up to `last`, without their values, one by one.
     pub(super) async fn replay(&self, last: u64, mut each: impl FnMut(Written)) -> Result<()> {
-        let config = pull::OrderedConfig {
-            headers_only: true,
-            deliver_policy: DeliverPolicy::All,
-            ..pull::OrderedConfig::default()
-        };
-        let made = self.within("its consumer", self.stream.create_consumer(config)).await?;
-        let consumer = made.map_err(|error| unread("its consumer", &error))?;
-        let opened = self.within("its messages", consumer.messages()).await?;
-        let mut messages = opened.map_err(|error| unread("its messages", &error))?;
-        loop {
-            let next = self.within("its next message", messages.next()).await?;
-            let message = match next {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(unread("its next message", &error)),
-                None => return Err(Error::internal("NATS: the consumer ended")),
-            };
+        let read = self.line.replay(&self.stream, |message| {
             let info = message.info().map_err(|error| unread("a message", &*error))?;
             let (sequence, pending) = (info.stream_sequence, info.pending);
             let headers = message.headers.clone().unwrap_or_default();
             each(self.parse(sequence, &message.subject, &headers, Bytes::new())?);
-            if sequence >= last || pending == 0 {
-                return Ok(());
-            }
-        }
+            Ok(sequence < last && pending > 0)
+        });
+        read.await
     }
 
     /// Erases an old write; nothing if it is gone.
     pub(super) async fn erase(&self, sequence: u64) -> Result<()> {
         use jetstream::stream::DeleteMessageErrorKind as Kind;
-        let erased = self.within("an old write", self.stream.delete_message(sequence)).await?;
+        let erased = self.line.within("an old write", self.stream.delete_message(sequence)).await?;
         match erased {
             Ok(_) => Ok(()),
             Err(error) => match error.kind() {
@@ -220,7 +164,7 @@ impl Link {
     /// Removes a key's writes before `sequence`.
     pub(super) async fn purge(&self, key: &str, sequence: u64) -> Result<()> {
         let purge = self.stream.purge().filter(self.subject(key)).sequence(sequence);
-        let purged = self.within("old writes", purge.into_future()).await?;
+        let purged = self.line.within("old writes", purge.into_future()).await?;
         purged.map(drop).map_err(|error| unread("old writes", &error))
     }
 
@@ -271,59 +215,5 @@ impl Link {
         });
         let is_deletion = headers.get(DELETED).is_some();
         Ok(Written { sequence, key, value, is_deletion, write })
-    }
-
-    /// What the server answers, unless it does not in time, or the connection breaks.
-    async fn within<F: Future>(&self, what: &str, answer: F) -> Result<F::Output> {
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
-        let lost = async {
-            if connections.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let either = async {
-            tokio::select! {
-                biased;
-                answer = answer => Some(answer),
-                () = lost => None,
-            }
-        };
-        let at = self.clock.now() + ANSWER_WITHIN;
-        let why = match self.clock.with_deadline(at, either).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => "the connection broke".to_owned(),
-            Err(_) => format!("no answer within {ANSWER_WITHIN:?}"),
-        };
-        let what = format!("NATS: {what}: {why}");
-        Err(Error::new(ErrorKind::ResourceThrottled, what))
-    }
-}
-
-fn unread(what: &str, error: &(impl std::fmt::Display + ?Sized)) -> Error {
-    Error::new(ErrorKind::ResourceThrottled, format!("NATS: {what}: {error}"))
-}
-
-fn appended(published: Result<u64, PublishError>) -> Appended {
-    let error = match published {
-        Ok(sequence) => return Appended::At(sequence),
-        Err(error) => error,
-    };
-    if error.kind() == PublishErrorKind::WrongLastSequence {
-        return Appended::Behind;
-    }
-    let source = std::error::Error::source(&error);
-    let code = source.and_then(|source| source.downcast_ref::<jetstream::Error>());
-    let what = match code {
-        Some(answer) => format!("{error}: {answer}"),
-        None => error.to_string(),
-    };
-    match code.map(jetstream::Error::error_code) {
-        Some(
-            ErrorCode::STORAGE_RESOURCES_EXCEEDED
-            | ErrorCode::STREAM_STORE_FAILED
-            | ErrorCode::INSUFFICIENT_RESOURCES,
-        ) => Appended::Full(what),
-        _ => Appended::Lost(what),
     }
 }

@@ -7,6 +7,9 @@
 //! watchers; what other processes write it reads when they ring on a core subject beside the stream, or
 //! once a second. A list asks the server for the stream's end and reads on to it first.
 
+// The queue's driver has the same server; a crate sees no sibling.
+#[path = "../../../fc-queue/src/driver/nats/broker/mod.rs"]
+mod broker;
 mod config;
 mod connect;
 mod follower;

@@ -14,10 +14,11 @@ use tokio::task::JoinHandle;
 use crate::contract::{check, within};
 use crate::watch::Watch;
 
+use super::broker::Appended;
 use super::config::NatsStoreConfig;
 use super::connect::connect;
 use super::follower::follow;
-use super::link::{Appended, Which, Write, Written};
+use super::link::{Which, Write, Written};
 use super::mirror::{Last, Mirror};
 use super::shared::{READS, Shared};
 

@@ -1,21 +1,16 @@
 //! The stream as a log: what is written is behind what its writer had read, or is not written.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
-use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{self};
 use async_nats::{Client, HeaderMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{BufMut, Bytes, BytesMut};
-use fc_core::{Clock, Error, ErrorKind, Result};
-use futures_util::StreamExt;
-use tokio::sync::watch;
+use fc_core::{Error, Result};
 
+use super::broker::{Appended, Line, unread};
 use super::code::Reader;
 use super::fact::Batch;
 
@@ -23,9 +18,6 @@ use super::fact::Batch;
 const FACTS: &str = "Fc-Facts";
 /// The header that holds what the writer had read.
 const PREVIOUS: &str = "Nats-Expected-Last-Sequence";
-
-/// The longest wait for one answer of the server. Whoever asked may give up before.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A message of the log.
 #[derive(Clone, Debug)]
@@ -47,43 +39,21 @@ pub(super) struct Ends {
     pub(super) bytes: u64,
 }
 
-/// What became of a message.
-#[derive(Debug)]
-pub(super) enum Appended {
-    /// It is there.
-    At(u64),
-    /// Others are there, or an earlier try of it.
-    Behind,
-    /// The server has no room for it.
-    Full(String),
-    /// Nobody knows.
-    Lost(String),
-}
-
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) client: Client,
-    context: Context,
+    line: Line,
     stream: Stream,
     subject: String,
     bell: String,
     knock: String,
-    /// Grows with each connection.
-    connections: watch::Receiver<u64>,
-    clock: Arc<dyn Clock>,
 }
 
 impl Log {
-    pub(super) fn new(
-        client: Client,
-        context: Context,
-        stream: Stream,
-        connections: watch::Receiver<u64>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(super) fn new(client: Client, line: Line, stream: Stream) -> Self {
         let name = stream.cached_info().config.name.clone();
         let [subject, bell, knock] = ["log", "bell", "knock"].map(|last| format!("{name}.{last}"));
-        Self { client, context, stream, subject, bell, knock, connections, clock }
+        Self { client, line, stream, subject, bell, knock }
     }
 
     pub(super) fn stream(&self) -> &str {
@@ -96,25 +66,12 @@ impl Log {
             .payload(body)
             .expected_last_sequence(previous)
             .header(FACTS, STANDARD_NO_PAD.encode(facts).as_str());
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
-        let publish = async {
-            match self.context.send_publish(self.subject.clone(), message).await {
-                Ok(ack) => ack.await,
-                Err(error) => Err(error),
-            }
-        };
-        tokio::select! {
-            biased;
-            published = publish => appended(published.map(|ack| ack.sequence)),
-            // What was sent over the last connection is answered to nobody.
-            Ok(()) = connections.changed() => Appended::Lost("the connection broke".into()),
-        }
+        self.line.publish(self.subject.clone(), message).await
     }
 
     /// Where the log ends now, or a moment later.
     pub(super) async fn ends(&self) -> Result<Ends> {
-        let info = self.within("its state", self.stream.get_info()).await?;
+        let info = self.line.within("its state", self.stream.get_info()).await?;
         let state = info.map_err(|error| unread("its state", &error))?.state;
         let last = state.last_sequence;
         Ok(Ends { first: state.first_sequence.max(1), last, bytes: state.bytes })
@@ -122,12 +79,13 @@ impl Log {
 
     /// Message `sequence`; `None` if it is there no more.
     pub(super) async fn get(&self, sequence: u64) -> Result<Option<Entry>> {
-        let direct = self.within("a message", self.stream.direct_get(sequence)).await?;
+        let direct = self.line.within("a message", self.stream.direct_get(sequence)).await?;
         let message = match direct {
             Ok(message) => message,
             // A replica may not have it yet; the leader knows.
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
-                let raw = self.within("a message", self.stream.get_raw_message(sequence)).await?;
+                let raw =
+                    self.line.within("a message", self.stream.get_raw_message(sequence)).await?;
                 match raw {
                     Ok(message) => message,
                     Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
@@ -145,22 +103,7 @@ impl Log {
 
     /// All messages up to `last`, without their payloads, one by one.
     pub(super) async fn replay(&self, last: u64, mut each: impl FnMut(Entry)) -> Result<()> {
-        let config = pull::OrderedConfig {
-            headers_only: true,
-            deliver_policy: DeliverPolicy::All,
-            ..pull::OrderedConfig::default()
-        };
-        let made = self.within("its consumer", self.stream.create_consumer(config)).await?;
-        let consumer = made.map_err(|error| unread("its consumer", &error))?;
-        let opened = self.within("its messages", consumer.messages()).await?;
-        let mut messages = opened.map_err(|error| unread("its messages", &error))?;
-        loop {
-            let next = self.within("its next message", messages.next()).await?;
-            let message = match next {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(unread("its next message", &error)),
-                None => return Err(Error::internal("NATS: the consumer ended")),
-            };
+        let read = self.line.replay(&self.stream, |message| {
             let sequence =
                 message.info().map_err(|error| unread("a message", &*error))?.stream_sequence;
             let none = HeaderMap::new();
@@ -169,16 +112,15 @@ impl Log {
             let written = self.written(sequence, headers)?;
             let bytes = size.unwrap_or(0u64) + facts_bytes(headers);
             each(Entry { sequence, written, body: None, bytes });
-            if sequence >= last {
-                return Ok(());
-            }
-        }
+            Ok(sequence < last)
+        });
+        read.await
     }
 
     /// Removes the messages before `needed`.
     pub(super) async fn cut(&self, needed: u64) -> Result<()> {
         let purge = self.stream.purge().sequence(needed).into_future();
-        let purged = self.within("the removal of old messages", purge).await?;
+        let purged = self.line.within("the removal of old messages", purge).await?;
         purged.map(drop).map_err(|error| unread("the removal of old messages", &error))
     }
 
@@ -238,63 +180,8 @@ impl Log {
         };
         Ok(Some((previous, Batch::decode(&facts)?)))
     }
-
-    /// What the server answers, unless it does not in time, or the connection breaks.
-    async fn within<F: Future>(&self, what: &str, answer: F) -> Result<F::Output> {
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
-        let lost = async {
-            if connections.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let either = async {
-            tokio::select! {
-                biased;
-                answer = answer => Some(answer),
-                () = lost => None,
-            }
-        };
-        let at = self.clock.now() + ANSWER_WITHIN;
-        let why = match self.clock.with_deadline(at, either).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => "the connection broke".to_owned(),
-            Err(_) => format!("no answer within {ANSWER_WITHIN:?}"),
-        };
-        let what = format!("NATS: {what}: {why}");
-        Err(Error::new(ErrorKind::ResourceThrottled, what))
-    }
 }
 
 fn facts_bytes(headers: &HeaderMap) -> u64 {
     headers.get(FACTS).map_or(0, |facts| facts.as_str().len() as u64)
-}
-
-fn unread(what: &str, error: &(impl std::fmt::Display + ?Sized)) -> Error {
-    Error::new(ErrorKind::ResourceThrottled, format!("NATS: {what}: {error}"))
-}
-
-fn appended(published: Result<u64, PublishError>) -> Appended {
-    use jetstream::ErrorCode;
-    let error = match published {
-        Ok(sequence) => return Appended::At(sequence),
-        Err(error) => error,
-    };
-    if error.kind() == PublishErrorKind::WrongLastSequence {
-        return Appended::Behind;
-    }
-    let source = std::error::Error::source(&error);
-    let code = source.and_then(|source| source.downcast_ref::<jetstream::Error>());
-    let what = match code {
-        Some(answer) => format!("{error}: {answer}"),
-        None => error.to_string(),
-    };
-    match code.map(jetstream::Error::error_code) {
-        Some(
-            ErrorCode::STORAGE_RESOURCES_EXCEEDED
-            | ErrorCode::STREAM_STORE_FAILED
-            | ErrorCode::INSUFFICIENT_RESOURCES,
-        ) => Appended::Full(what),
-        _ => Appended::Lost(what),
-    }
 }

@@ -32,6 +32,7 @@
 //! [`Replicated`](fc_core::port::store::Durability).
 
 mod bodies;
+mod broker;
 mod code;
 mod config;
 mod connect;

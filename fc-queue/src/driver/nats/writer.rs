@@ -10,9 +10,10 @@ use fc_core::port::queue::Lane;
 use fc_core::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
+use super::broker::Appended;
 use super::fact::Batch;
 use super::ledger::Ledger;
-use super::log::{Appended, Entry};
+use super::log::Entry;
 use super::plan::{Answer, Op, Outcome, Plan};
 use super::shared::Shared;
 
