@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +19,9 @@ use tokio_util::task::TaskTracker;
 use crate::anchored::AnchoredClock;
 use crate::config::{EngineConfig, EnginePorts, TaskNews};
 use crate::configs::Configs;
+use crate::core::destination::RecordForm;
 use crate::core::envelope::InvokeJob;
+use crate::core::retry::RetryPolicy;
 use crate::core::sideline::Sideline;
 
 use crate::dispatch::{self, Budgets, Lanes, Permits};
@@ -125,7 +128,7 @@ impl Engine {
     ///
     /// As [`Queue::redrive`](fc_core::Queue::redrive).
     pub async fn redrive(&self, cx: Context, lane: &Lane, id: Option<&str>) -> Result<u64> {
-        let now = self.shared.wall.after(std::time::Duration::ZERO);
+        let now = self.shared.wall.after(Duration::ZERO);
         let note = dispatch::fresh_note(now);
         let queue = &self.shared.ports.queue;
         let revived = queue.redrive(cx, lane, id, now, note).await?;
@@ -196,6 +199,20 @@ impl Shared {
             ..InvokeJob::default()
         };
         Ok((job, config.and_then(|config| config.async_task).unwrap_or_default()))
+    }
+
+    /// The engine's policy with the numbers of the moment of acceptance.
+    pub(crate) fn policy(&self, job: &InvokeJob) -> RetryPolicy {
+        RetryPolicy {
+            retries: job.retries_max,
+            age: Duration::from_millis(job.age_ms_max),
+            ..self.config.retry.clone()
+        }
+    }
+
+    /// Whose form records have.
+    pub(crate) fn record_form(&self) -> RecordForm {
+        self.config.record_form.unwrap_or(self.config.limits.dialect.into())
     }
 
     /// What the engine does for itself.

@@ -11,8 +11,7 @@ use fc_core::{
 use http::{HeaderValue, StatusCode};
 
 use crate::core::envelope::{Envelope, Head, HttpHead, Job};
-use crate::core::retry::RetryPolicy;
-use crate::core::stored_task::{StoredTask, check_task_id};
+use crate::core::stored_task::StoredTask;
 use crate::engine::Shared;
 use crate::tasks::{Created, TaskKey};
 
@@ -67,7 +66,7 @@ async fn prove(shared: &Arc<Shared>, cx: Context, invocation: Invocation) -> Res
         return Err(Error::invalid("invocation type", what));
     }
     if let Some(id) = &task_id {
-        check_task_id(id)?;
+        Asynchronous::check_task_id("task id", id.as_bytes())?;
     }
     let config = shared.configs.of(account, &function, &qualifier);
     let config = config.as_deref().map(|stored| &stored.config);
@@ -78,8 +77,7 @@ async fn prove(shared: &Arc<Shared>, cx: Context, invocation: Invocation) -> Res
             let what = format_args!("{value} seconds is not in (0, {limit}]");
             return Err(Error::invalid("async delay", what));
         }
-        let age = Duration::from_millis(job.age_ms_max);
-        RetryPolicy { age, ..shared.config.retry.clone() }.check_delay(delay)?;
+        shared.policy(&job).check_delay(delay)?;
     }
     let (head, body) = request.into_parts();
     let body = body.read(limits.async_request_body_bytes_max).await?;
@@ -100,19 +98,14 @@ async fn prove(shared: &Arc<Shared>, cx: Context, invocation: Invocation) -> Res
         function: function.to_string(),
         qualifier: qualifier.to_string(),
         is_tracked: is_task || task_id.is_some(),
-        task_id: task_id.unwrap_or_else(|| generated_id(cx)),
+        // By the grammar of those that callers give it is none, and so nobody else's.
+        task_id: task_id.unwrap_or_else(|| cx.request_id.to_string()),
         request_id: cx.request_id.to_string(),
         accepted_at: accepted.as_unix_millis(),
         depth: 0,
         job: Job::Invoke(job),
     };
     Ok(Submission { account, function, envelope: Envelope { head, body }, visible_at })
-}
-
-/// The request's id, which is no task id by the grammar of those that callers give, and so is nobody
-/// else's.
-fn generated_id(cx: Context) -> String {
-    cx.request_id.to_string()
 }
 
 async fn submit(shared: &Arc<Shared>, cx: Context, submission: Submission) -> Result<()> {
@@ -220,8 +213,7 @@ async fn complete(
 ) -> Result<()> {
     let Some(body) = shared.records.sent(key).await? else {
         // It is being written just now, or its writer died: there is nothing that could be run.
-        let what = format!("asynchronous task '{}' is being submitted", key.id);
-        return Err(Error::new(ErrorKind::ResourceThrottled, what));
+        return Err(being_submitted(key));
     };
     let envelope = Envelope { head: first.head.clone(), body };
     let Job::Invoke(job) = &envelope.head.job else {
@@ -237,12 +229,14 @@ async fn complete(
     match vouched.await {
         Ok(_) => Ok(()),
         // Taken back meanwhile: what was pushed has no record, and does not run.
-        Err(error) if error.kind() == ErrorKind::TaskNotFound => {
-            let what = format!("asynchronous task '{}' is being submitted", key.id);
-            Err(Error::new(ErrorKind::ResourceThrottled, what))
-        }
+        Err(error) if error.kind() == ErrorKind::TaskNotFound => Err(being_submitted(key)),
         Err(error) => Err(error),
     }
+}
+
+fn being_submitted(key: TaskKey<'_>) -> Error {
+    let what = format!("asynchronous task '{}' is being submitted", key.id);
+    Error::new(ErrorKind::ResourceThrottled, what)
 }
 
 async fn push(

@@ -140,24 +140,6 @@ impl StoredTask {
     }
 }
 
-/// `^[A-Za-z_][A-Za-z0-9_-]{0,127}$` (`alibaba-fc.md` 2.3).
-///
-/// # Errors
-///
-/// `InvalidArgument` that names the header's field.
-pub fn check_task_id(id: &str) -> Result<()> {
-    const CHARS_MAX: usize = 128;
-    let starts = id.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if !starts || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-        let what = "must be letters, digits, '_' or '-', and start with a letter or '_'";
-        return Err(Error::invalid("task id", what));
-    }
-    if id.len() > CHARS_MAX {
-        return Err(Error::over_limit("task id", "characters", CHARS_MAX as u64, id.len() as u64));
-    }
-    Ok(())
-}
-
 /// The error of a task that is not there.
 pub fn not_found(id: &str) -> Error {
     Error::new(ErrorKind::TaskNotFound, format!("asynchronous task '{id}' does not exist"))
@@ -225,15 +207,5 @@ mod tests {
         let ids: Vec<u64> = task.task.events.iter().map(|event| event.event_id).collect();
         assert_eq!(ids.len(), EVENTS_MAX);
         assert_eq!((ids[0], ids[EVENTS_MAX - 1]), (1, 501));
-    }
-
-    #[test]
-    fn inv_4_names_of_tasks() {
-        for good in ["a", "_", "A-1_b", &"x".repeat(128)] {
-            check_task_id(good).unwrap();
-        }
-        for bad in ["", "1a", "-a", "a b", "a/b", "é", &"x".repeat(129)] {
-            assert_eq!(check_task_id(bad).unwrap_err().code(), "InvalidArgument", "{bad}");
-        }
     }
 }

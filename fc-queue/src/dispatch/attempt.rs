@@ -1,11 +1,9 @@
 //! One attempt: the function runs, and its answer is read.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use fc_core::{
-    Body, Context, Error, FailureType, Invocation, InvocationKind, LogType, Reply, Report, Request,
-    RequestId, Result, Target,
+    AsyncTask, Body, Context, Error, FailureType, Invocation, InvocationKind, LogType, Reply,
+    Report, Request, RequestId, Result, Target,
 };
 use http::{HeaderName, HeaderValue, Method, Uri};
 
@@ -51,8 +49,11 @@ impl Answer {
         Self { has_run, ..answer }
     }
 
-    pub(super) fn ran(&self) -> Duration {
-        self.report.ran
+    /// Writes into a task what is shown of its last attempt.
+    pub(super) fn show(&self, task: &mut AsyncTask) {
+        task.instance_id = self.report.instance.map(|id| id.to_string());
+        task.duration_ms = u64::try_from(self.report.ran.as_millis()).ok();
+        task.task_error_message.clone_from(&self.message);
     }
 }
 

@@ -1,15 +1,13 @@
 //! A result on its way to somewhere outside.
 
-use bytes::Bytes;
 use fc_core::port::queue::Verdict;
 use fc_core::{Context, Deadline, Error, Result, TaskStatus, Timestamp};
 
 use super::ending;
 use super::lease::{Held, Lost};
-use super::run::{Load, Work, settle};
-use crate::core::destination::{Address, Message, RecordForm, Source};
+use super::run::{Load, Work, note_of, settle};
+use crate::core::destination::{Address, Message, Source};
 use crate::core::retry::Next;
-use crate::engine::NO_NOTE;
 
 /// Delivers a result once; again by the delivery's policy, and as long as that allows.
 pub(super) async fn deliver(
@@ -51,12 +49,10 @@ pub(super) async fn deliver(
     let now = shared.wall.now();
     let decision = policy.decide(&work.progress, Some(error.retry()), now, work.seed());
     if let Next::Retry { at } = decision.next {
-        let note = Bytes::copy_from_slice(&decision.progress.encode());
-        return settle(held, Verdict::Retry { at, note }).await;
+        return settle(held, Verdict::Retry { at, note: note_of(&decision.progress) }).await;
     }
     ending::delivered(work, false, held).await?;
-    let reason = ending::dead_letter(&format!("destination: {}", error.message()), NO_NOTE);
-    settle(held, reason).await
+    settle(held, ending::undeliverable(&error)).await
 }
 
 fn message(work: &Work<'_>, destination: &str, status: TaskStatus) -> Result<(Address, Message)> {
@@ -70,11 +66,9 @@ fn message(work: &Work<'_>, destination: &str, status: TaskStatus) -> Result<(Ad
         qualifier: &work.qualifier,
         version: fc_core::VersionId::LATEST,
     };
-    let form = work.shared.config.record_form;
-    let form = form.unwrap_or(RecordForm::from(work.shared.config.limits.dialect));
     let at = Timestamp::from_unix_millis(head.accepted_at);
     let record = work.envelope.body.clone();
-    let (id, source) = (work.envelope.queue_id(), source.name(form));
+    let (id, source) = (work.envelope.queue_id(), source.name(work.shared.record_form()));
     let message = Message::new(work.account, id, source, status, at, record)?;
     Ok((address, message))
 }

@@ -158,9 +158,7 @@ async fn record(
             task.ending = Some(ending.clone());
             task.task.already_retried_times = end.attempts.saturating_sub(1);
             if let Some(answer) = answer {
-                task.task.instance_id = answer.report.instance.map(|id| id.to_string());
-                task.task.duration_ms = u64::try_from(answer.ran().as_millis()).ok();
-                task.task.task_error_message.clone_from(&answer.message);
+                answer.show(&mut task.task);
             }
         }
         stepped
@@ -178,7 +176,7 @@ async fn conclude(
     message: Option<&str>,
     held: &mut Held<'_>,
 ) -> Result<(), Lost> {
-    let Work { shared, envelope, .. } = *work;
+    let Work { shared, envelope, .. } = work;
     let ended = Ended { envelope, ending, body, status };
     let mut found = None;
     let settlement = match follow_up::of(shared, work.account, job, &ended) {
@@ -189,15 +187,14 @@ async fn conclude(
         }
         Err(error) => {
             undelivered(work, &error, held).await?;
-            Settlement::from(dead_letter(&format!("destination: {}", error.message()), NO_NOTE))
+            Settlement::from(undeliverable(&error))
         }
     };
     if let Err(error) = held.settle(settlement).await? {
         // What follows is not one that the queue can keep.
         found = None;
         undelivered(work, &error, held).await?;
-        let reason = format!("destination: {}", error.message());
-        settle(held, dead_letter(&reason, NO_NOTE)).await?;
+        settle(held, undeliverable(&error)).await?;
     }
     if let Some(follow) = &found {
         follow.queued(shared, work.account);
@@ -219,15 +216,20 @@ fn settlement(
         (Some(_), _) | (None, false) => Verdict::Done,
         (None, true) => {
             let said = message.map(|message| format!(": {message}")).unwrap_or_default();
-            dead_letter(&format!("{}{said}", ending.condition), NO_NOTE)
+            dead_letter(&format!("{}{said}", ending.condition))
         }
     };
     Settlement { verdict, follow_ups: follow_up.into_iter().collect() }
 }
 
-pub(super) fn dead_letter(reason: &str, note: Bytes) -> Verdict {
+fn dead_letter(reason: &str) -> Verdict {
     let end = reason.floor_char_boundary(REASON_BYTES_MAX);
-    Verdict::Bury { reason: reason[..end].to_owned(), note }
+    Verdict::Bury { reason: reason[..end].to_owned(), note: NO_NOTE }
+}
+
+/// What becomes of a result whose destination never gets it.
+pub(super) fn undeliverable(error: &Error) -> Verdict {
+    dead_letter(&format!("destination: {}", error.message()))
 }
 
 /// A result cannot be sent to its destination, and never will be.
@@ -259,14 +261,10 @@ pub(super) async fn delivered(
 
 /// What an event of the task says of an attempt (`alibaba-fc.md` 3.6).
 pub(super) fn detail(answer: &Answer) -> String {
-    let error = match answer.outcome {
-        Outcome::Succeeded => return String::new(),
-        Outcome::FunctionError(failure) => failure.as_str(),
-        Outcome::Throttled => fc_core::ErrorKind::ResourceExhausted.code(),
-        Outcome::System => fc_core::ErrorKind::InternalServerError.code(),
-        Outcome::Invalid(kind) => kind.code(),
-    };
-    serde_json::json!({ "Error": error }).to_string()
+    match answer.outcome {
+        Outcome::Succeeded => String::new(),
+        failed => serde_json::json!({ "Error": failed.error_type() }).to_string(),
+    }
 }
 
 /// Takes a task out of the queue that is over by its record, and tells its destination. What fails, or is

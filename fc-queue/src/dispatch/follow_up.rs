@@ -13,7 +13,7 @@ use fc_core::{
 
 use super::lanes::is_external;
 use crate::core::destination::{
-    Address, Answer, Edges, FunctionKey, Kind, Record, RecordForm, Source, next_depth,
+    Address, Answer, Edges, FunctionKey, Kind, Record, Source, next_depth,
 };
 use crate::core::envelope::{Envelope, Head, InvokeJob, Job};
 use crate::core::stored_task::Ending;
@@ -82,7 +82,7 @@ pub(super) fn of(
         }
         Address::Lane(lane) => plain(lane, head, record)?,
         Address::MnsQueue(queue) if !shared.ports.destinations.serves(Kind::MnsQueue) => {
-            plain(Lane::new(&format!("{account}/mns:{}", queue.name))?, head, record)?
+            plain(mns_lane(account, &queue.name)?, head, record)?
         }
         _ => {
             let job = Job::Deliver { destination: destination.clone(), status: ended.status };
@@ -101,6 +101,11 @@ fn plain(lane: Lane, head: &Head, record: Bytes) -> Result<FollowUp> {
     check_external(&lane)?;
     let id = format!("{}/{}", head.function, head.task_id);
     Ok(FollowUp { lane, task: NewTask::new(id, record) })
+}
+
+/// The lane of a queue of the cloud's message service that nobody delivers to.
+fn mns_lane(account: AccountId, queue: &str) -> Result<Lane> {
+    Lane::new(&format!("{account}/mns:{queue}"))
 }
 
 fn check_external(lane: &Lane) -> Result<()> {
@@ -172,8 +177,7 @@ fn record(shared: &Shared, ended: &Ended<'_>) -> Result<Bytes> {
         request,
         answer,
     };
-    record
-        .encode(shared.config.record_form.unwrap_or(RecordForm::from(shared.config.limits.dialect)))
+    record.encode(shared.record_form())
 }
 
 fn failure_of(text: &str) -> FailureType {
@@ -203,16 +207,14 @@ pub(crate) fn check_destinations(
     }
     let registry = &shared.ports.destinations;
     for text in texts(config) {
-        let is_lane = text.starts_with("acs:mns:") && !registry.serves(Kind::MnsQueue);
-        let address = match text.parse()? {
-            Address::MnsQueue(queue) if is_lane => {
-                Lane::new(&format!("{account}/mns:{}", queue.name))?;
-                let address = Address::MnsQueue(queue);
+        let address: Address = text.parse()?;
+        match &address {
+            Address::MnsQueue(queue) if !registry.serves(Kind::MnsQueue) => {
+                mns_lane(account, &queue.name)?;
                 address.check_owner(account)?;
-                address
             }
-            _ => registry.configure(account, text)?,
-        };
+            _ => _ = registry.configure(account, text)?,
+        }
         match &address {
             Address::Function { function: to, qualifier, .. } => {
                 let qualifier = qualifier.clone().unwrap_or_default();

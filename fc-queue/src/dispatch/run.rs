@@ -38,7 +38,7 @@ pub(super) enum Load {
 /// A task that is held, and all that is known of it.
 pub(super) struct Work<'w> {
     pub(super) shared: &'w Arc<Shared>,
-    pub(super) envelope: &'w Envelope,
+    pub(super) envelope: Envelope,
     pub(super) account: AccountId,
     pub(super) function: FunctionName,
     pub(super) qualifier: Qualifier,
@@ -71,7 +71,7 @@ impl Work<'_> {
 
     /// What was known of it when it was leased.
     fn note(&self) -> Bytes {
-        if self.is_first() { NO_NOTE } else { Bytes::copy_from_slice(&self.progress.encode()) }
+        if self.is_first() { NO_NOTE } else { note_of(&self.progress) }
     }
 
     pub(super) fn tell(&self, status: TaskStatus, attempts: u32) {
@@ -82,33 +82,33 @@ impl Work<'_> {
 
 /// The note of a task that was accepted `now`.
 pub(crate) fn fresh_note(now: Timestamp) -> Bytes {
-    Bytes::copy_from_slice(&Progress::new(now).encode())
+    note_of(&Progress::new(now))
+}
+
+/// What is kept of a task's attempts while it waits.
+pub(super) fn note_of(progress: &Progress) -> Bytes {
+    Bytes::copy_from_slice(&progress.encode())
 }
 
 /// Runs a leased task, and settles it. Whatever happens, the task is settled, or its lease ends and
 /// somebody leases it again.
 pub(super) async fn run(shared: &Arc<Shared>, leased: Leased, asked_at: Instant) -> Load {
     let mut held = Held::new(shared, leased.token.clone(), asked_at);
-    let done = match read(&leased) {
-        Ok(envelope) => match work(shared, &envelope, &leased) {
-            Ok(work) => match &envelope.head.job {
-                Job::Invoke(job) => invoke(&work, job, &mut held).await,
-                Job::Deliver { destination, status } => {
-                    deliver::deliver(&work, destination, *status, &mut held).await
-                }
-            },
-            Err(error) => bury(&mut held, &error, leased.note).await,
+    let envelope = Envelope::decode(&leased.payload);
+    let work = envelope.and_then(|envelope| work(shared, envelope, &leased));
+    let done = match work {
+        Ok(work) => match &work.envelope.head.job {
+            Job::Invoke(job) => invoke(&work, job, &mut held).await,
+            Job::Deliver { destination, status } => {
+                deliver::deliver(&work, destination, *status, &mut held).await
+            }
         },
         Err(error) => bury(&mut held, &error, leased.note).await,
     };
     done.unwrap_or(Load::Unknown)
 }
 
-fn read(leased: &Leased) -> Result<Envelope> {
-    Envelope::decode(&leased.payload)
-}
-
-fn work<'w>(shared: &'w Arc<Shared>, envelope: &'w Envelope, leased: &Leased) -> Result<Work<'w>> {
+fn work<'w>(shared: &'w Arc<Shared>, envelope: Envelope, leased: &Leased) -> Result<Work<'w>> {
     let head = &envelope.head;
     let progress = if leased.note.is_empty() {
         Progress::new(Timestamp::from_unix_millis(head.accepted_at))
@@ -117,10 +117,10 @@ fn work<'w>(shared: &'w Arc<Shared>, envelope: &'w Envelope, leased: &Leased) ->
     };
     Ok(Work {
         shared,
-        envelope,
         account: head.account.parse()?,
         function: head.function.parse()?,
         qualifier: head.qualifier.parse()?,
+        envelope,
         lost_leases: leased.leases_before.saturating_sub(progress.attempts()),
         is_redriven: !leased.note.is_empty() && progress.attempts() == 0,
         progress,
@@ -142,30 +142,27 @@ pub(super) async fn settle(held: &mut Held<'_>, verdict: Verdict) -> Result<Load
 }
 
 async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result<Load, Lost> {
-    let Work { shared, envelope, .. } = *work;
+    let Work { shared, envelope, .. } = work;
     let not_before = Timestamp::from_unix_millis(job.not_before);
     if work.is_first() && !due(shared, not_before, held).await? {
         return settle(held, Verdict::Retry { at: not_before, note: NO_NOTE }).await;
     }
     let now = shared.wall.now();
-    let policy = policy(shared, job);
+    let policy = shared.policy(job);
     if policy.is_expired(&work.progress, now) {
         let end = End::expired(&policy, work.progress.attempts());
-        ending::end(work, job, end, None, held).await?;
-        return Ok(Load::Unknown);
+        return unrun(work, job, end, held).await;
     }
     if work.lost_leases > shared.config.lost_leases_max && !work.is_redriven {
         let end = End::failed(HOLDERS_LOST, work.progress.attempts() + work.lost_leases);
-        ending::end(work, job, end, None, held).await?;
-        return Ok(Load::Unknown);
+        return unrun(work, job, end, held).await;
     }
     if envelope.head.is_tracked {
         match held.during(begin(work, held.token().lane.clone())).await? {
             Ok(Begin::Run) => {}
             Ok(Begin::Stop) => {
                 let end = End::stopped(&policy, work.progress.attempts());
-                ending::end(work, job, end, None, held).await?;
-                return Ok(Load::Unknown);
+                return unrun(work, job, end, held).await;
             }
             Ok(Begin::Over(task)) => {
                 ending::again(work, job, *task, held).await?;
@@ -186,8 +183,7 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
     // Writing that down took its time (I7).
     if policy.is_expired(&work.progress, shared.wall.now()) {
         let end = End::expired(&policy, work.progress.attempts());
-        ending::end(work, job, end, None, held).await?;
-        return Ok(Load::Unknown);
+        return unrun(work, job, end, held).await;
     }
     work.tell(TaskStatus::Running, work.progress.attempts());
     let target = Target::Named {
@@ -209,15 +205,24 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
         Attempted::Answered(answer) => decide(work, job, &policy, *answer, held).await,
         Attempted::Stopped => {
             let end = End::stopped(&policy, work.progress.attempts() + 1);
-            ending::end(work, job, end, None, held).await?;
-            Ok(Load::Unknown)
+            unrun(work, job, end, held).await
         }
         Attempted::Abandoned => {
-            let note = work.progress.after(Outcome::System).encode();
-            let note = Bytes::copy_from_slice(&note);
+            let note = note_of(&work.progress.after(Outcome::System));
             settle(held, Verdict::Retry { at: shared.wall.now(), note }).await
         }
     }
+}
+
+/// Ends a task without an answer.
+async fn unrun(
+    work: &Work<'_>,
+    job: &InvokeJob,
+    end: End,
+    held: &mut Held<'_>,
+) -> Result<Load, Lost> {
+    ending::end(work, job, end, None, held).await?;
+    Ok(Load::Unknown)
 }
 
 /// Waits for a time that the queue's clock has reached and ours has not (I5), as it may be a fraction of
@@ -243,14 +248,6 @@ enum Attempted {
     Abandoned,
 }
 
-/// The engine's policy with the numbers of the moment of acceptance.
-fn policy(shared: &Shared, job: &InvokeJob) -> RetryPolicy {
-    let mut policy = shared.config.retry.clone();
-    policy.retries = job.retries_max;
-    policy.age = std::time::Duration::from_millis(job.age_ms_max);
-    policy
-}
-
 enum Begin {
     Run,
     Stop,
@@ -260,7 +257,7 @@ enum Begin {
 
 /// Writes down that a task is begun, if it still may.
 async fn begin(work: &Work<'_>, lane: Lane) -> Result<Begin> {
-    let Work { shared, envelope, .. } = *work;
+    let Work { shared, envelope, .. } = work;
     let now = shared.wall.now();
     let attempts = work.progress.attempts();
     let begun = shared.records.update(work.key(), |task| {
@@ -301,7 +298,7 @@ async fn decide(
     answer: Answer,
     held: &mut Held<'_>,
 ) -> Result<Load, Lost> {
-    let Work { shared, envelope, .. } = *work;
+    let Work { shared, envelope, .. } = work;
     let now = shared.wall.now();
     let seed = work.seed();
     let whose = (work.account, &work.function);
@@ -324,7 +321,7 @@ async fn decide(
                 ending::end(work, job, end, Some(answer), held).await?;
                 return Ok(load);
             }
-            let note = Bytes::copy_from_slice(&decision.progress.encode());
+            let note = note_of(&decision.progress);
             settle(held, Verdict::Retry { at, note }).await?;
             work.tell(TaskStatus::Retrying, attempts);
             return Ok(load);
@@ -344,15 +341,11 @@ async fn retrying(
 ) -> Result<bool, Lost> {
     let now = work.shared.wall.now();
     let detail = ending::detail(answer);
-    let instance = answer.report.instance.map(|id| id.to_string());
-    let duration_ms = u64::try_from(answer.ran().as_millis()).ok();
     let updated = work.shared.records.update(work.key(), |task| {
         let stepped = task.step(TaskStatus::Retrying, now, detail.clone());
         if stepped {
             task.task.already_retried_times = attempts;
-            task.task.instance_id.clone_from(&instance);
-            task.task.duration_ms = duration_ms;
-            task.task.task_error_message.clone_from(&answer.message);
+            answer.show(&mut task.task);
         }
         stepped
     });

@@ -162,9 +162,9 @@ impl Records {
         }
     }
 
-    /// What the caller sent.
+    /// What the caller sent; nothing if it is not there.
     pub(crate) async fn payload(&self, key: TaskKey<'_>) -> Result<Bytes> {
-        Ok(self.store.get(&key.payload()).await?.map(|found| found.value).unwrap_or_default())
+        Ok(self.sent(key).await?.unwrap_or_default())
     }
 
     /// What the function answered at last, if anything was kept.

@@ -12,8 +12,6 @@ use super::Surface;
 use super::survey::Survey;
 use crate::gateway::Shared;
 
-/// Longest id that a caller may give a task (`alibaba-fc.md` 2.3).
-const TASK_ID_CHARS_MAX: usize = 128;
 /// The longest `X-Fc-Async-Delay`, seconds (INV-5).
 const DELAY_S_MAX: u64 = 3600;
 
@@ -132,27 +130,12 @@ impl Queued {
     }
 }
 
-/// The task's id in `name`: `^[A-Za-z_][A-Za-z0-9_-]{0,127}$` (`alibaba-fc.md` 2.3).
+/// The task's id in `name`.
 fn named<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>> {
     let Some(id) = single(headers, name)? else {
         return Ok(None);
     };
-    if id.len() > TASK_ID_CHARS_MAX {
-        let (limit, length) = (TASK_ID_CHARS_MAX as u64, id.len() as u64);
-        return Err(Error::over_limit(name.as_str(), "characters", limit, length));
-    }
-    let starts = id.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
-    let is_plain = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    match std::str::from_utf8(id) {
-        Ok(id) if starts && id.as_bytes().iter().all(is_plain) => Ok(Some(id)),
-        _ => Err(Error::invalid(
-            name.as_str(),
-            format_args!(
-                "must be letters, digits, '_' or '-', and start with a letter or '_'; is '{}'",
-                shown(id)
-            ),
-        )),
-    }
+    Asynchronous::check_task_id(name.as_str(), id).map(Some)
 }
 
 /// INV-5: whole seconds in (0, 3600].

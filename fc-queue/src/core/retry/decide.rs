@@ -70,7 +70,7 @@ impl RetryPolicy {
         };
         let failures = progress.failures(class);
         if allowed.is_some_and(|allowed| failures > allowed) {
-            let condition = self.conditions.used_up(error_type(outcome));
+            let condition = self.conditions.used_up(outcome.error_type());
             return Decision { next: Next::Failed { condition }, progress };
         }
         let deadline = self.deadline(&progress);
@@ -108,17 +108,6 @@ impl RetryPolicy {
     }
 }
 
-const fn error_type(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::FunctionError(failure) => failure.as_str(),
-        Outcome::Throttled => fc_core::ErrorKind::ResourceExhausted.code(),
-        Outcome::System => fc_core::ErrorKind::InternalServerError.code(),
-        Outcome::Invalid(kind) => kind.code(),
-        Outcome::Succeeded => "",
-    }
-}
-
-/// Whole milliseconds of `by` after `at`.
 pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
     let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_unix_millis(at.as_unix_millis().saturating_add(by_ms))

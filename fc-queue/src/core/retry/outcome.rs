@@ -64,6 +64,17 @@ impl Outcome {
         }
     }
 
+    /// What failed, as `X-Fc-Error-Type` or a code says; empty for a success.
+    pub const fn error_type(self) -> &'static str {
+        match self {
+            Self::FunctionError(failure) => failure.as_str(),
+            Self::Throttled => ErrorKind::ResourceExhausted.code(),
+            Self::System => ErrorKind::InternalServerError.code(),
+            Self::Invalid(kind) => kind.code(),
+            Self::Succeeded => "",
+        }
+    }
+
     /// Its class, if it is a failure that may be tried again.
     pub const fn class(self) -> Option<Class> {
         match self {
