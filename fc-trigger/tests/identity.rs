@@ -6,7 +6,6 @@ mod common;
 use bytes::Bytes;
 use common::{Server, guarded};
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// Spellings that some server or library folds into `x-fc-…`.
 const SPELLINGS: &[&str] = &[
@@ -92,12 +91,7 @@ async fn htt_3_spoofed_headers_of_http1_are_dropped() {
 async fn t3_spoofed_headers_of_http2_are_dropped() {
     let server = Server::start().await;
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
+        let (mut sender, _) = server.http2().await;
         for name in SPELLINGS {
             let mut trailers = http::HeaderMap::new();
             trailers.insert(name.parse::<http::HeaderName>().unwrap(), "forged".parse().unwrap());
@@ -157,12 +151,7 @@ async fn hop_by_hop_headers_stay_behind() {
 async fn http2_reaches_the_function_as_http() {
     let server = Server::start().await;
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
+        let (mut sender, _) = server.http2().await;
         let request = http::Request::put("http://echo.localhost:99/a?b=c")
             .body(Full::new(Bytes::from_static(b"hi")))
             .unwrap();

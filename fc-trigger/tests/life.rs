@@ -10,7 +10,7 @@ use common::{Answer, Server, Setup, account, guarded, next_answer, until};
 use fc_core::Body;
 use fc_trigger::{Gateway, GatewayConfig, PeerAddr};
 use http_body_util::Full;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_service::Service;
 
@@ -153,12 +153,7 @@ async fn inv_8_a_client_that_leaves_within_its_body() {
 async fn inv_8_a_reset_stream_drops_its_invocation() {
     let server = Server::start().await;
     for whole in [false, true] {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        let driving = tokio::spawn(connection);
+        let (mut sender, driving) = server.http2().await;
         let request =
             http::Request::get("http://hang.localhost/").body(Full::new(Bytes::new())).unwrap();
         let asking = tokio::spawn(async move {
@@ -279,12 +274,7 @@ async fn t16_idle_connections_are_closed() {
     server.witness.release.notify_one();
     assert_eq!(next_answer(&mut stream, &mut Vec::new()).await.body, "released");
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        let driving = tokio::spawn(connection);
+        let (mut sender, driving) = server.http2().await;
         let request =
             http::Request::get("http://echo.localhost/").body(Full::new(Bytes::new())).unwrap();
         assert_eq!(sender.send_request(request).await.unwrap().status(), 200);

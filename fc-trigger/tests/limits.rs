@@ -4,11 +4,10 @@
 mod common;
 
 use bytes::Bytes;
-use common::{Answer, Server, Setup, account, guarded};
+use common::{Answer, Server, Setup, account, chunked, guarded, undeclared};
 use fc_core::Limits;
 use fc_trigger::GatewayConfig;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::{BodyExt, Full};
 
 const BODY_MAX: usize = 1000;
 
@@ -16,21 +15,6 @@ async fn small() -> Server {
     let mut config = GatewayConfig::new(account());
     config.limits.request_body_bytes_max = BODY_MAX as u64;
     Setup { config, ..Setup::default() }.serve().await
-}
-
-fn chunked(host: &str, size: usize, chunk: usize) -> Vec<u8> {
-    let mut bytes = format!(
-        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    .into_bytes();
-    let mut left = size;
-    while left > 0 {
-        let here = chunk.min(left);
-        bytes.extend_from_slice(format!("{here:x}\r\n{}\r\n", "b".repeat(here)).as_bytes());
-        left -= here;
-    }
-    bytes.extend_from_slice(b"0\r\n\r\n");
-    bytes
 }
 
 /// INV-6: with a declared length the function is not invoked at all.
@@ -64,7 +48,8 @@ async fn inv_6_chunked_bodies_at_the_limit() {
     let server = small().await;
     for chunk in [1, 7, 400, 5000] {
         for (size, fits) in [(BODY_MAX - 1, true), (BODY_MAX, true), (BODY_MAX + 1, false)] {
-            let answers = server.raw(chunked("echo.localhost", size, chunk)).await;
+            let answers =
+                server.raw(chunked("POST / HTTP/1.1\r\nHost: echo.localhost", size, chunk)).await;
             if fits {
                 assert_eq!((answers[0].status, answers[0].body.len()), (200, size));
             } else {
@@ -84,20 +69,12 @@ async fn inv_6_chunked_bodies_at_the_limit() {
 async fn inv_6_http2_bodies_at_the_limit() {
     let server = small().await;
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
+        let (mut sender, _) = server.http2().await;
         for (size, fits) in [(BODY_MAX - 1, true), (BODY_MAX, true), (BODY_MAX + 1, false)] {
             for declared in [true, false] {
                 let bytes = Bytes::from(vec![b'b'; size]);
-                let body = if declared {
-                    Full::new(bytes).boxed()
-                } else {
-                    StreamBody::new(Once(Some(bytes))).boxed()
-                };
+                let body =
+                    if declared { Full::new(bytes).boxed() } else { undeclared(bytes).boxed() };
                 let request = http::Request::post("http://echo.localhost/").body(body).unwrap();
                 let response = sender.send_request(request).await.unwrap();
                 let status = response.status().as_u16();
@@ -189,12 +166,7 @@ async fn htt_2_paths_at_the_limit() {
 async fn htt_2_heads_of_http2_at_the_limit() {
     let server = Server::start().await;
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
+        let (mut sender, _) = server.http2().await;
         for (total, status) in [(8191, 200), (8192, 200), (8193, 400)] {
             let request =
                 http::Request::get("http://echo.localhost/").header("h", "v".repeat(total - 1));
@@ -262,17 +234,4 @@ async fn inv_6_response_bodies_at_the_limit() {
         assert!(!all.ends_with(b"0\r\n\r\n"));
     })
     .await;
-}
-
-struct Once(Option<Bytes>);
-
-impl futures_core::Stream for Once {
-    type Item = Result<http_body::Frame<Bytes>, std::convert::Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take().map(http_body::Frame::data).map(Ok))
-    }
 }

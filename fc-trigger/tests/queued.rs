@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Answer, Enqueuer, Server, Setup, account, guarded};
+use common::{Answer, Enqueuer, Server, Setup, account, chunked, guarded, undeclared};
 use fc_core::{InvocationKind, Limits, LogType};
 use fc_trigger::GatewayConfig;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::{BodyExt, Full};
 use tokio::io::AsyncWriteExt;
 
 const ASYNC: &str = "X-Fc-Invocation-Type: Async";
@@ -312,19 +311,6 @@ async fn asy_10_functiongraph_queues_no_http_call() {
     assert_eq!(sync.status, 200);
 }
 
-fn chunked(head: &str, size: usize, chunk: usize) -> Vec<u8> {
-    let mut bytes =
-        format!("{head}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
-    let mut left = size;
-    while left > 0 {
-        let here = chunk.min(left);
-        bytes.extend_from_slice(format!("{here:x}\r\n{}\r\n", "b".repeat(here)).as_bytes());
-        left -= here;
-    }
-    bytes.extend_from_slice(b"0\r\n\r\n");
-    bytes
-}
-
 /// INV-6: the two clouds' limits, over HTTP/1 with a length and without.
 #[tokio::test]
 async fn inv_6_asynchronous_bodies_at_the_limit() {
@@ -405,21 +391,13 @@ async fn inv_6_asynchronous_bodies_of_http2_at_the_limit() {
     config.limits.async_request_body_bytes_max = MAX as u64;
     let server = Setup { config, ..setup }.serve().await;
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
+        let (mut sender, _) = server.http2().await;
         for uri in ["http://x/2023-03-30/functions/echo/invocations", "http://echo.localhost/"] {
             for (size, fits) in [(0, true), (MAX - 1, true), (MAX, true), (MAX + 1, false)] {
                 for declared in [true, false] {
                     let bytes = Bytes::from(vec![b'b'; size]);
-                    let body = if declared {
-                        Full::new(bytes).boxed()
-                    } else {
-                        StreamBody::new(Once(Some(bytes))).boxed()
-                    };
+                    let body =
+                        if declared { Full::new(bytes).boxed() } else { undeclared(bytes).boxed() };
                     let id = format!("t-{}-{size}-{declared}", uri.len());
                     let request = http::Request::post(uri)
                         .header("x-fc-invocation-type", "Async")
@@ -475,17 +453,4 @@ async fn inv_2_half_a_body_is_not_queued() {
         server.raw(bytes).await[0].assert_refused(400, "InvalidArgument");
     }
     assert!(enqueuer.kept().is_empty());
-}
-
-struct Once(Option<Bytes>);
-
-impl futures_core::Stream for Once {
-    type Item = Result<http_body::Frame<Bytes>, std::convert::Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take().map(http_body::Frame::data).map(Ok))
-    }
 }

@@ -11,7 +11,6 @@ use common::{Answer, KnownTasks, Server, Setup, account, guarded, task};
 use fc_core::{Limits, Qualifier, TaskQuery, TaskStatus, Timestamp};
 use fc_trigger::GatewayConfig;
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
 const ECHO: &str = "/2023-03-30/functions/echo";
@@ -464,12 +463,7 @@ async fn asy_9_every_operation_over_http2() {
     let (server, tasks) = server().await;
     tasks.put("echo", task("echo", "a", TaskStatus::Running));
     guarded(async {
-        let stream = server.connect().await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        tokio::spawn(connection);
+        let (mut sender, _) = server.http2().await;
         for (method, path, action) in OPERATIONS {
             for (query, is_good) in [("", true), ("?invented=1", false)] {
                 let body = if method == "PUT" { "{}" } else { "" };

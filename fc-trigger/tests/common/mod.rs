@@ -8,10 +8,12 @@
 )]
 
 mod answer;
+mod bodies;
 mod functions;
 mod queue;
 
 pub use answer::{Answer, next_answer};
+pub use bodies::{chunked, undeclared};
 pub use functions::{Functions, Gatekeeper, NAMES, RUDE};
 pub use queue::{Enqueued, Enqueuer, KnownTasks, task};
 
@@ -30,6 +32,8 @@ use fc_core::{
 };
 use fc_trigger::{Gateway, GatewayConfig, GatewayPorts};
 use http::HeaderMap;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -218,6 +222,20 @@ impl Server {
 
     pub async fn connect(&self) -> TcpStream {
         guarded(TcpStream::connect(self.address)).await.unwrap()
+    }
+
+    /// A connection of HTTP/2, and the task that drives it.
+    pub async fn http2<B>(&self) -> (SendRequest<B>, JoinHandle<hyper::Result<()>>)
+    where
+        B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + Unpin
+            + 'static,
+    {
+        let stream = TokioIo::new(self.connect().await);
+        let (sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        (sender, tokio::spawn(connection))
     }
 
     /// Sends bytes and reads until the server closes.
