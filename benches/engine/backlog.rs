@@ -10,9 +10,10 @@ use fc::queue::driver::embedded::EmbeddedQueue;
 use fc::{AccountId, Platform};
 use tokio::runtime::Runtime;
 
-use super::{QUICK, Subject, alternate, dirs, envelope, fill, open, per_second, runtime};
+use super::{QUICK, Subject, alternate, dirs, envelope, fill, open, runtime};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::per_second;
 
 /// A long backlog's rate over a short one's.
 const FLAT: Budget = Budget::AtLeast { goal: 0.9, least: 0.8 };

@@ -11,9 +11,10 @@ use fc::queue::driver::embedded::EmbeddedQueue;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use super::{CX, QUICK, Subject, alternate, dirs, envelope, open, payload, per_second, runtime};
+use super::{CX, QUICK, Subject, alternate, dirs, envelope, open, payload, runtime};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Row};
+use crate::peers::turns::per_second;
 
 const CLIENTS: u64 = 64;
 /// As many as the engine lets one lane run and leases at once.

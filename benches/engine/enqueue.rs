@@ -7,9 +7,10 @@ use std::time::Duration;
 use fc::core::port::queue::{Lane, NewTask};
 use fc::core::{Asynchronous, Clock, Queue, SystemClock, Timestamp};
 
-use super::{CX, QUICK, Subject, alternate, clients, dirs, envelope, open, payload, runtime};
+use super::{CX, QUICK, Subject, alternate, dirs, envelope, open, payload, runtime};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::clients;
 
 /// The engine over the bare queue.
 const BARE: Budget = Budget::AtLeast { goal: 0.9, least: 0.7 };
@@ -45,8 +46,8 @@ pub(crate) fn compare(options: &Options) {
     let series = alternate(
         options,
         [
-            Box::new(|| [clients(options, &runtime, 64, &bare)]),
-            Box::new(|| [clients(options, &runtime, 64, &enqueue)]),
+            Box::new(|| [clients(options, &runtime, 64, &bare).0]),
+            Box::new(|| [clients(options, &runtime, 64, &enqueue).0]),
         ],
     );
     let [[bare], [engine]] = series;

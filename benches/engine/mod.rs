@@ -12,11 +12,10 @@ pub(crate) mod million;
 pub(crate) mod neighbour;
 pub(crate) mod stamp;
 
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fc::core::port::queue::{Lane, NewTask};
@@ -31,6 +30,7 @@ use tokio::sync::Notify;
 
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
+use crate::peers::turns::turns;
 
 pub(crate) const CX: Context = Context::new(RequestId::NIL);
 /// A function that answers at once, with nothing.
@@ -197,38 +197,10 @@ pub(crate) fn dirs<const N: usize>() -> [tempfile::TempDir; N] {
     std::array::from_fn(|_| tempfile::tempdir().expect("a directory"))
 }
 
-pub(crate) fn per_second(count: u64, since: Instant) -> f64 {
-    count as f64 / since.elapsed().as_secs_f64()
-}
-
 /// The figure below which this part of `times` is.
 pub(crate) fn quantile(times: &mut [f64], part: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     times[((times.len() - 1) as f64 * part) as usize]
-}
-
-/// So many clients for one turn: how many things they did in a second.
-pub(crate) fn clients<F, R>(options: &Options, runtime: &Runtime, clients: u32, once: &F) -> f64
-where
-    F: Fn() -> R + Clone + Send + 'static,
-    R: Future<Output = ()> + Send,
-{
-    let (start, length) = (Instant::now(), options.turn());
-    let clients = (0..clients).map(|_| {
-        let once = once.clone();
-        runtime.spawn(async move {
-            let mut count = 0_u64;
-            while start.elapsed() < length {
-                once().await;
-                count += 1;
-            }
-            count
-        })
-    });
-    let clients: Vec<_> = clients.collect();
-    let counts = clients.into_iter().map(|client| runtime.block_on(client).expect("no panic"));
-    let count = counts.sum();
-    per_second(count, start)
 }
 
 /// Lets each contender have its turn, until all had all of theirs. One turn before them is not
@@ -244,20 +216,8 @@ pub(crate) fn alternate<const N: usize, const F: usize>(
 pub(crate) fn rounds<const N: usize, const F: usize>(
     options: &Options,
     rounds: usize,
-    mut contenders: [Box<dyn FnMut() -> [f64; F] + '_>; N],
+    contenders: [Box<dyn FnMut() -> [f64; F] + '_>; N],
 ) -> [[Series; F]; N] {
-    let mut turns = [const { Vec::new() }; N];
-    if !options.test {
-        for contender in &mut contenders {
-            contender();
-        }
-    }
-    for _ in 0..rounds {
-        for (contender, turns) in contenders.iter_mut().zip(&mut turns) {
-            turns.push(contender());
-        }
-    }
-    turns.map(|turns: Vec<[f64; F]>| {
-        std::array::from_fn(|figure| turns.iter().map(|turn| turn[figure]).collect())
-    })
+    turns(options, rounds, contenders)
+        .map(|turns| std::array::from_fn(|figure| turns.iter().map(|turn| turn[figure]).collect()))
 }

@@ -23,6 +23,7 @@ pub(crate) mod servers;
 pub(crate) mod spawn;
 pub(crate) mod subject;
 pub(crate) mod table;
+pub(crate) mod turns;
 
 /// What every contender answers.
 pub(crate) const HELLO: &str = "hello";

@@ -9,9 +9,10 @@ use fc_queue::driver::postgres::PostgresQueue;
 use tokio::runtime::Runtime;
 
 use super::drain::fill;
-use super::server::{alternate, lane, queue};
+use super::server::{lane, queue};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// The cost does not grow.
 const FLAT: Budget = Budget::AtMost { goal: 1.1, least: 1.5 };

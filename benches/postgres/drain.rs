@@ -14,9 +14,10 @@ use tokio::runtime::Runtime;
 
 use super::PAYLOAD;
 use super::plain::Plain;
-use super::server::{alternate, cx, lane, queue, rate};
+use super::server::{cx, lane, queue, rate};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// Against a SKIP LOCKED loop (issue 4).
 const BUDGET: Budget = Budget::AtLeast { goal: 0.9, least: 0.7 };

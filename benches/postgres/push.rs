@@ -11,9 +11,10 @@ use tokio::runtime::Runtime;
 
 use super::PAYLOAD;
 use super::plain::{Plain, is_next};
-use super::server::{alternate, cx, lane, queue, rate};
+use super::server::{cx, lane, queue, rate};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// Against plain inserts (issue 4).
 const BUDGET: Budget = Budget::AtLeast { goal: 0.9, least: 0.7 };

@@ -10,9 +10,6 @@ use fc::core::{Context, RequestId, SystemClock};
 use fc_queue::driver::postgres::{PostgresConfig, PostgresQueue};
 use fc_testkit::server::PostgresServer;
 
-use crate::peers::compare::Series;
-use crate::peers::options::Options;
-
 /// A private server with its own defaults: `fsync`, `full_page_writes` and `synchronous_commit` on.
 pub(crate) fn start() -> PostgresServer {
     PostgresServer::start(&[("max_connections", "300"), ("shared_buffers", "256MB")])
@@ -55,21 +52,4 @@ pub(crate) async fn rate(count: usize, work: impl Future<Output = ()>) -> f64 {
     let start = Instant::now();
     work.await;
     count as f64 / start.elapsed().as_secs_f64()
-}
-
-/// Lets each contender have its turn until all had theirs; one before them is not counted.
-pub(crate) fn alternate<const N: usize>(
-    options: &Options,
-    mut contenders: [Box<dyn FnMut() -> f64 + '_>; N],
-) -> [Series; N] {
-    let mut turns = [const { Vec::new() }; N];
-    if !options.test {
-        contenders.iter_mut().for_each(|contender| _ = contender());
-    }
-    for _ in 0..options.rounds() {
-        for (contender, turns) in contenders.iter_mut().zip(&mut turns) {
-            turns.push(contender());
-        }
-    }
-    turns.map(Series::from_iter)
 }

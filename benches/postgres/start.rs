@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 
 use super::PAYLOAD;
 use super::plain::Plain;
-use super::server::{alternate, cx, lane, pair};
+use super::server::{cx, lane, pair};
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Row};
+use crate::peers::turns::alternate;
 
 pub(crate) fn compare(options: &Options, runtime: &Runtime, url: &str) {
     let count = options.count(50, 5);

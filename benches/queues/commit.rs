@@ -1,20 +1,19 @@
 //! Durable enqueue, against the least that is durable, with the same group commit.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use fc::core::Queue;
 use fc::core::port::queue::NewTask;
-use tokio::runtime::Runtime;
 
 use super::plain::{Files, Group, Redb};
-use super::{CX, alternate, lane, open, payload, per_second, runtime};
+use super::{CX, lane, open, payload, runtime};
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::{alternate, clients};
 
 /// Over a plain log with the same group commit.
 const MANY: Budget = Budget::AtLeast { goal: 0.9, least: 0.6 };
@@ -59,14 +58,14 @@ fn many(options: &Options) {
     let series = alternate(
         options,
         [
-            Box::new(|| turn(options, &runtime, 64, append(&plain)).0),
+            Box::new(|| clients(options, &runtime, 64, &append(&plain)).0),
             Box::new(|| {
-                let (rate, count) = turn(options, &runtime, 64, push.clone());
+                let (rate, count) = clients(options, &runtime, 64, &push);
                 pushes.set(pushes.get() + count);
                 rate
             }),
-            Box::new(|| turn(options, &runtime, 64, append(&ahead)).0),
-            Box::new(|| turn(options, &runtime, 64, append(&redb)).0),
+            Box::new(|| clients(options, &runtime, 64, &append(&ahead)).0),
+            Box::new(|| clients(options, &runtime, 64, &append(&redb)).0),
         ],
     );
     let [plain, queue_rate, ahead, redb] = series;
@@ -86,30 +85,6 @@ fn many(options: &Options) {
     ];
     let title = "Durable enqueue of 1 KB by 64 clients, all with one group commit";
     table::print(options, title, &rows);
-}
-
-/// So many clients for one turn: how many things they did in a second, and in all.
-fn turn<F, R>(options: &Options, runtime: &Runtime, clients: u32, once: F) -> (f64, u64)
-where
-    F: Fn() -> R + Clone + Send + 'static,
-    R: Future<Output = ()> + Send,
-{
-    let (start, length) = (Instant::now(), options.turn());
-    let clients = (0..clients).map(|_| {
-        let once = once.clone();
-        runtime.spawn(async move {
-            let mut count = 0_u64;
-            while start.elapsed() < length {
-                once().await;
-                count += 1;
-            }
-            count
-        })
-    });
-    let clients: Vec<_> = clients.collect();
-    let counts = clients.into_iter().map(|client| runtime.block_on(client).expect("no panic"));
-    let count = counts.sum();
-    (per_second(count, start), count)
 }
 
 fn one(options: &Options) {

@@ -9,9 +9,10 @@ use fc::core::port::queue::Verdict;
 use fc_queue::driver::embedded::EmbeddedQueue;
 use tokio::runtime::Runtime;
 
-use super::{CX, LONG, alternate, fill, lane, open, per_second, runtime};
+use super::{CX, LONG, fill, lane, open, runtime};
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::{alternate, per_second};
 
 /// A long backlog's rate over a short one's.
 const FLAT: Budget = Budget::AtLeast { goal: 0.9, least: 0.8 };

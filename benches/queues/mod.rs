@@ -11,15 +11,12 @@ pub(crate) mod plain;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fc::core::port::queue::{Lane, NewTask};
 use fc::core::{Context, Queue, RequestId, SystemClock};
 use fc_queue::driver::embedded::{EmbeddedConfig, EmbeddedQueue};
-
-use crate::peers::compare::Series;
-use crate::peers::options::Options;
 
 pub(crate) const CX: Context = Context::new(RequestId::NIL);
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
@@ -66,29 +63,4 @@ pub(crate) async fn fill(queue: &Arc<EmbeddedQueue>, numbers: std::ops::Range<u6
     while let Some(client) = clients.join_next().await {
         client.expect("no panic");
     }
-}
-
-/// A contender's turn: so many things done, in so many seconds.
-pub(crate) fn per_second(count: u64, since: Instant) -> f64 {
-    count as f64 / since.elapsed().as_secs_f64()
-}
-
-/// Lets each contender have its turn, until all had all of theirs. One turn before them is not
-/// counted.
-pub(crate) fn alternate<const N: usize>(
-    options: &Options,
-    mut contenders: [Box<dyn FnMut() -> f64 + '_>; N],
-) -> [Series; N] {
-    let mut turns = [const { Vec::new() }; N];
-    if !options.test {
-        for contender in &mut contenders {
-            contender();
-        }
-    }
-    for _ in 0..options.rounds() {
-        for (contender, turns) in contenders.iter_mut().zip(&mut turns) {
-            turns.push(contender());
-        }
-    }
-    turns.map(Series::from_iter)
 }

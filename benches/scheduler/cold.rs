@@ -11,12 +11,12 @@ use fc::sched::core::policy::{Facts, KeepAlive, KeepAliveState, Window};
 use fc::{Body, Platform, Response, handler_fn};
 use tokio::runtime::Runtime;
 
-use super::measure::alternate;
 use super::subject::{builder, spec};
 use crate::peers::compare::Series;
 use crate::peers::cpu::CpuTimes;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// Thousands of cold starts a second (`performance.md`, budgets). Dirigent publishes 2 500 sandboxes
 /// a second of its control plane.

@@ -1,8 +1,5 @@
 //! Turns, CPU time, and numbers that look random.
 
-use crate::peers::compare::Series;
-use crate::peers::options::Options;
-
 /// CPU time of this thread so far, nanoseconds, as the kernel's scheduler counts it.
 pub(crate) fn thread_cpu_ns() -> u64 {
     // The kernel brings the count up to date when a thread gives way.
@@ -18,26 +15,6 @@ pub(crate) fn cpu_ns(count: usize, work: impl FnOnce()) -> f64 {
     let before = thread_cpu_ns();
     work();
     (thread_cpu_ns() - before) as f64 / count as f64
-}
-
-/// Lets each contender have its turn, until all had all of theirs. One turn before them is not
-/// counted.
-pub(crate) fn alternate<const N: usize>(
-    options: &Options,
-    mut contenders: [Box<dyn FnMut() -> f64 + '_>; N],
-) -> [Series; N] {
-    let mut turns = [const { Vec::new() }; N];
-    if !options.test {
-        for contender in &mut contenders {
-            contender();
-        }
-    }
-    for _ in 0..options.rounds() {
-        for (contender, turns) in contenders.iter_mut().zip(&mut turns) {
-            turns.push(contender());
-        }
-    }
-    turns.map(Series::from_iter)
 }
 
 /// `0..count` in an order that jumps about; always the same.

@@ -8,10 +8,11 @@ use fc::sched::core::{Acquire, Effect, Pool, PoolRules, Release, SlotKey};
 use fc::sched::sim::Random;
 use std::time::Duration;
 
-use super::measure::{alternate, cpu_ns};
+use super::measure::cpu_ns;
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// Instances in use over those that the load needs.
 const PACKED: Budget = Budget::AtMost { goal: 1.05, least: 1.25 };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use fc::sched::sim::{GeneratorConfig, PolicyName, SimConfig, Trace, simulate};
 
-use super::measure::{alternate, cpu_ns};
+use super::measure::cpu_ns;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// Millions of invocations a second of CPU time (`performance.md`, budgets).
 const RATE: Budget = Budget::AtLeast { goal: 3.0, least: 1.0 };

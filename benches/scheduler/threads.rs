@@ -3,11 +3,12 @@
 use std::sync::Barrier;
 use std::time::Instant;
 
-use super::measure::{alternate, shuffled, thread_cpu_ns};
+use super::measure::{shuffled, thread_cpu_ns};
 use super::subject::{Warm, route};
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// Two threads' throughput over one's.
 const TWICE: Budget = Budget::AtLeast { goal: 1.9, least: 1.6 };

@@ -13,11 +13,12 @@ use fc::sched::{Node, Policies};
 use fc::{Platform, PlatformBuilder};
 use parking_lot::Mutex;
 
-use super::measure::{alternate, cpu_ns, shuffled};
+use super::measure::{cpu_ns, shuffled};
 use super::subject::Warm;
 use crate::peers::compare::Series;
 use crate::peers::options::Options;
 use crate::peers::table::{self, Budget, Row};
+use crate::peers::turns::alternate;
 
 /// One decision, nanoseconds (`performance.md`, budgets).
 const DECISION: Budget = Budget::AtMost { goal: 150.0, least: 400.0 };
