@@ -187,7 +187,7 @@ struct Told {
     named: BTreeSet<String>,
 }
 
-/// I1 to I4, I9, I10: a server that is killed again and again loses nothing that it acknowledged, makes
+/// ASY-1, I1 to I4, I9, I10: a server that is killed again and again loses nothing that it acknowledged, makes
 /// nothing up, and runs nothing more often than it died.
 async fn kill_loop(kills: usize, flags: &[&str], between: impl Fn(usize)) {
     let dir = tempfile::tempdir().unwrap();

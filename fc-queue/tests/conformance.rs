@@ -1,4 +1,4 @@
-//! The memory queue keeps every rule; a queue that breaks one is caught by that rule's case alone.
+//! The memory queue keeps every rule; a queue that breaks one is caught by that rule's case alone (I35).
 
 use std::sync::Arc;
 

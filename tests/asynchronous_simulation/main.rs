@@ -45,8 +45,9 @@ fn judge(seed: u64) -> world::Run {
     panic!("{}\nREPRODUCE WITH: SEED={seed}", run.wrong.join("\n"));
 }
 
+/// ASY-1: whatever crashes, what was accepted ends exactly once, and I2 to I12, I28 hold.
 #[test]
-fn every_life_keeps_its_promises() {
+fn asy_1_every_life_keeps_its_promises() {
     if let Some(seed) = from_env("SEED") {
         judge(seed);
         return;

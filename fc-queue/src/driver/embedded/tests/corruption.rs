@@ -1,4 +1,4 @@
-//! Bits that flip, files that are cut off or missing: found, and never passed over.
+//! Bits that flip, files that are cut off or missing: found, and never passed over (I34).
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Calls that fail, a process that dies, power that is lost: no false acknowledgement, no phantom.
+//! Calls that fail, a process that dies, power that is lost: no false acknowledgement, no phantom (I31).
 
 use std::io::ErrorKind;
 
