@@ -139,6 +139,21 @@ async fn what_was_written_is_there_after_a_kill() {
     assert_eq!(late.watch("", Some(first)).await.err().unwrap().kind(), ErrorKind::Conflict);
 }
 
+/// Only what was sent over the connection that broke is lost with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_while_there_is_no_connection_is_answered_by_the_next() {
+    let mut server = NatsServer::start(NatsSettings::default()).unwrap();
+    let store = Arc::new(connect(config(server.url())).await);
+    let revision = store.put("a", "1".into(), When::Absent).await.unwrap();
+    server.kill9().unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let asked = store.clone();
+    let asked = tokio::spawn(async move { asked.get("a").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.restart().unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().unwrap().revision, revision);
+}
+
 /// What was replaced is erased, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stream_does_not_grow_with_each_write() {

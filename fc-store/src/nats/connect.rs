@@ -30,7 +30,7 @@ pub(super) async fn connect(
 ) -> Result<(Link, StoreCapabilities)> {
     config.check()?;
     let server = config.server();
-    let (client, connections) = server.connect().await?;
+    let (client, breaks) = server.connect().await?;
     let room = (client.server_info().max_payload as u64).saturating_sub(HEADER_BYTES);
     if config.value_bytes_max > room {
         let field = "value_bytes_max (the server's max_payload less 8 KiB)";
@@ -51,6 +51,6 @@ pub(super) async fn connect(
     };
     // Unlike any other's, on any machine: the inbox has 22 random letters.
     let writer = RandomState::new().hash_one(client.new_inbox());
-    let line = Line::new(context, connections, clock);
+    let line = Line::new(context, breaks, clock);
     Ok((Link::new(client, line, stream, writer), capabilities))
 }

@@ -45,7 +45,7 @@ pub(super) struct Connected {
 pub(super) async fn connect(config: &NatsQueueConfig, clock: Arc<dyn Clock>) -> Result<Connected> {
     config.check()?;
     let server = config.server();
-    let (client, connections) = server.connect().await?;
+    let (client, breaks) = server.connect().await?;
     let max_payload = client.server_info().max_payload as u64;
     let body_bytes = max_payload.saturating_sub(HEADER_BYTES);
     if config.payload_bytes_max > body_bytes {
@@ -69,7 +69,7 @@ pub(super) async fn connect(config: &NatsQueueConfig, clock: Arc<dyn Clock>) -> 
     };
     // Unlike any other's, on any machine: the inbox has 22 random letters.
     let writer = RandomState::new().hash_one(client.new_inbox());
-    let line = Line::new(context, connections, clock.clone());
+    let line = Line::new(context, breaks, clock.clone());
     let log = Log::new(client, line, stream);
     // Before the log is read, so that nothing is missed in between.
     let bells = log.bells().await?;

@@ -33,18 +33,18 @@ pub(in super::super) enum Appended {
 #[derive(Debug)]
 pub(in super::super) struct Line {
     context: Context,
-    /// Grows with each connection.
-    connections: watch::Receiver<u64>,
+    /// Grows with each break of the connection: what was sent over it is answered to nobody.
+    breaks: watch::Receiver<u64>,
     pub(in super::super) clock: Arc<dyn Clock>,
 }
 
 impl Line {
     pub(in super::super) fn new(
         context: Context,
-        connections: watch::Receiver<u64>,
+        breaks: watch::Receiver<u64>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { context, connections, clock }
+        Self { context, breaks, clock }
     }
 
     /// Publishes a message to a stream.
@@ -53,8 +53,8 @@ impl Line {
         subject: String,
         message: PublishMessage,
     ) -> Appended {
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
+        let mut breaks = self.breaks.clone();
+        breaks.mark_unchanged();
         let publish = async {
             match self.context.send_publish(subject, message).await {
                 Ok(ack) => ack.await,
@@ -64,8 +64,7 @@ impl Line {
         tokio::select! {
             biased;
             published = publish => appended(published.map(|ack| ack.sequence)),
-            // What was sent over the last connection is answered to nobody.
-            Ok(()) = connections.changed() => Appended::Lost("the connection broke".into()),
+            Ok(()) = breaks.changed() => Appended::Lost("the connection broke".into()),
         }
     }
 
@@ -75,10 +74,10 @@ impl Line {
         what: &str,
         answer: F,
     ) -> Result<F::Output> {
-        let mut connections = self.connections.clone();
-        connections.mark_unchanged();
+        let mut breaks = self.breaks.clone();
+        breaks.mark_unchanged();
         let lost = async {
-            if connections.changed().await.is_err() {
+            if breaks.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };

@@ -40,9 +40,9 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// A connection that comes back, to a server that can what is needed, and how often it came.
+    /// A connection that comes back, to a server that can what is needed, and how often it broke.
     pub(in super::super) async fn connect(&self) -> Result<(Client, watch::Receiver<u64>)> {
-        let (count, connections) = watch::channel(0);
+        let (count, breaks) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .name(self.driver)
             // What this process writes it knows.
@@ -53,8 +53,12 @@ impl Server<'_> {
             })
             .event_callback(move |event| {
                 match event {
-                    Event::Connected => count.send_modify(|count| *count += 1),
-                    Event::Disconnected => tracing::warn!("NATS: the connection broke"),
+                    // Not `Connected`: the first comes at any time after `connect`, and what was
+                    // asked while there was no connection is sent over the next one.
+                    Event::Disconnected => {
+                        tracing::warn!("NATS: the connection broke");
+                        count.send_modify(|count| *count += 1);
+                    }
                     other => tracing::info!(event = %other, "NATS"),
                 }
                 std::future::ready(())
@@ -67,7 +71,7 @@ impl Server<'_> {
         let client = options.connect(servers).await;
         let client = client.map_err(|error| failed("connect", &error))?;
         check_server(&client)?;
-        Ok((client, connections))
+        Ok((client, breaks))
     }
 }
 
