@@ -80,9 +80,13 @@ async fn who_does_not_wait_is_told_that_it_is_not_known() {
     let queue = connect(format!("nats://127.0.0.1:{}", proxy.port())).await;
     let (lane, clock) = (Lane::new("l").unwrap(), SystemClock::new());
     proxy.mute();
-    let soon = CX.with_deadline(Deadline::at(clock.now() + Duration::from_millis(100)));
-    let unknown = queue.push(soon, &lane, NewTask::new("a", "x")).await.unwrap_err();
-    assert_eq!(unknown.kind(), ErrorKind::Unknown);
+    // On a busy machine the time may be over before it was sent: that is no matter of an answer.
+    let mut error = ErrorKind::ResourceThrottled;
+    while error == ErrorKind::ResourceThrottled {
+        let soon = CX.with_deadline(Deadline::at(clock.now() + Duration::from_millis(100)));
+        error = queue.push(soon, &lane, NewTask::new("a", "x")).await.unwrap_err().kind();
+    }
+    assert_eq!(error, ErrorKind::Unknown);
     proxy.cut();
     assert_eq!(queue.push(CX, &lane, NewTask::new("a", "x")).await.unwrap(), Pushed::Known);
     assert_eq!(queue.depth(&lane).await.unwrap().waiting, 1);
