@@ -1,6 +1,7 @@
 //! What callers ask of the writer.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fc_core::port::queue::{
@@ -38,6 +39,13 @@ pub(super) enum Op {
     },
     /// Nothing, but with a new segment: the leases beside the last one have grown long.
     Turn,
+}
+
+impl Op {
+    /// Whether somebody waits for it who is not done yet: all but settlements, whose tasks have run.
+    fn is_urgent(&self) -> bool {
+        !matches!(self, Self::Settle { .. })
+    }
 }
 
 /// Tasks of a lane.
@@ -107,8 +115,20 @@ pub(super) struct Inbox {
 struct Waiting {
     commands: VecDeque<Command>,
     bytes: u64,
+    /// How many of the commands are urgent.
+    urgent: usize,
     is_closed: bool,
 }
+
+impl Waiting {
+    /// Whether there is no use in waiting for more.
+    fn has_gathered(&self) -> bool {
+        self.urgent > 0 || self.commands.len() >= GATHERED_MAX
+    }
+}
+
+/// Settlements that are not kept waiting for more.
+const GATHERED_MAX: usize = 1024;
 
 /// Longest list of commands that wait.
 const COMMANDS_MAX: usize = 65_536;
@@ -139,13 +159,26 @@ impl Inbox {
             );
             return Err(Error::new(ErrorKind::ResourceThrottled, what));
         }
+        let is_urgent = command.op.is_urgent();
         state.bytes = bytes;
+        state.urgent += usize::from(is_urgent);
         state.commands.push_back(command);
+        let is_awaited = is_alone || (is_urgent && state.urgent == 1) || state.has_gathered();
         drop(state);
-        if is_alone {
+        if is_awaited {
             self.came.notify_one();
         }
         Ok(())
+    }
+
+    /// Waits up to `pause` for more than settlements: a frame of them alone is not worth being written
+    /// while many more come, and whoever pushes would have to wait for its sync.
+    pub(super) fn gather(&self, pause: Duration) {
+        let mut state = self.state.lock();
+        let is_over = |state: &mut Waiting| state.is_closed || state.has_gathered();
+        if !is_over(&mut state) {
+            self.came.wait_while_for(&mut state, |state| !is_over(state), pause);
+        }
     }
 
     /// Takes commands of up to `bytes_max` bytes and at least one, if there is any; with `is_idle`, waits
@@ -165,6 +198,8 @@ impl Inbox {
             taken.extend(state.commands.pop_front());
         }
         state.bytes -= bytes;
+        let urgent = taken.iter().filter(|command| command.op.is_urgent()).count();
+        state.urgent -= urgent;
         if taken.is_empty() && state.is_closed { None } else { Some(taken) }
     }
 
@@ -179,8 +214,54 @@ impl Inbox {
         let left = {
             let mut state = self.state.lock();
             state.is_closed = true;
+            state.urgent = 0;
             std::mem::take(&mut state.commands)
         };
         drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn put(inbox: &Inbox, op: Op) {
+        let (reply, _) = oneshot::channel();
+        inbox.put(Command { op, reply }).unwrap();
+    }
+
+    fn settle() -> Op {
+        let lane = Lane::new("l").unwrap();
+        let lease = LeaseToken { lane, task: "t".into(), position: 1, fence: 1 };
+        Op::Settle { lease, settlement: Verdict::Done.into() }
+    }
+
+    fn push() -> Op {
+        Op::Push { lane: Lane::new("l").unwrap(), task: NewTask::new("t", "") }
+    }
+
+    /// ASY-7: whoever pushes does not wait until the tasks of others that have run are written down.
+    #[test]
+    fn asy_7_settlements_gather_and_a_push_does_not() {
+        let inbox = Inbox::new(u64::MAX);
+        let gathers = || inbox.gather(LONG);
+        std::thread::scope(|scope| {
+            put(&inbox, settle());
+            assert!(!inbox.state.lock().has_gathered());
+            let gathering = scope.spawn(gathers);
+            put(&inbox, settle());
+            put(&inbox, push());
+            gathering.join().unwrap();
+        });
+        assert_eq!(inbox.take(u64::MAX, false).unwrap().len(), 3);
+        assert!(!inbox.state.lock().has_gathered(), "the push was taken");
+        inbox.gather(Duration::ZERO);
+        (0..GATHERED_MAX).for_each(|_| put(&inbox, settle()));
+        gathers();
+        inbox.close();
+        assert_eq!(inbox.take(u64::MAX, false).unwrap().len(), GATHERED_MAX);
+        gathers();
     }
 }

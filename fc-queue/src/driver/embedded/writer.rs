@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fc_core::port::queue::Lane;
 use fc_core::{Error, Result, Timestamp};
@@ -20,6 +21,13 @@ use super::tail::{Begun, Fault, Now, Tail};
 /// Bytes of operations in one frame, unless one alone has more.
 const FRAME_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Commands in a frame from which on settlements gather before the next one: as long as the frame took,
+/// so that whoever pushes finds the disk free half of the time. Who settles so many at once gets no
+/// fewer done: all that run meanwhile are in the next frame.
+const MANY: usize = 32;
+/// They gather no longer.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+
 /// The one thread that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -30,6 +38,8 @@ pub(super) struct Writer {
     /// Commands that met another of the last frame.
     later: Vec<Command>,
     frame: Vec<u8>,
+    /// How long settlements alone are let gather before the next frame.
+    pause: Duration,
 }
 
 /// A change, where its payloads will lie in the frame, and who waits for it.
@@ -40,7 +50,8 @@ impl Writer {
     pub(super) fn new(shared: Arc<Shared>, tail: Tail, position: u64, tasks_max: u64) -> Self {
         let decide = Decide::new(position, tasks_max);
         let compaction = Compaction::default();
-        Self { shared, tail, decide, compaction, later: Vec::new(), frame: Vec::new() }
+        let (later, frame) = (Vec::new(), Vec::new());
+        Self { shared, tail, decide, compaction, later, frame, pause: Duration::ZERO }
     }
 
     /// Serves commands until the inbox is closed and empty.
@@ -49,6 +60,9 @@ impl Writer {
         loop {
             let is_busy =
                 !self.later.is_empty() || self.compaction.is_due(&self.shared, &self.tail);
+            if !is_busy && !self.pause.is_zero() {
+                self.shared.inbox.gather(std::mem::take(&mut self.pause));
+            }
             let mut commands = std::mem::take(&mut self.later);
             match self.shared.inbox.take(FRAME_BYTES, !is_busy) {
                 Some(taken) => commands.extend(taken),
@@ -56,7 +70,13 @@ impl Writer {
                 None => {}
             }
             if !commands.is_empty() {
+                let begun = self.shared.clock.clock().now();
+                let is_many = commands.len() >= MANY;
                 self.serve(commands);
+                if is_many {
+                    let took = self.shared.clock.clock().now() - begun;
+                    self.pause = took.min(PAUSE_MAX);
+                }
             }
             if self.compaction.is_due(&self.shared, &self.tail) {
                 self.compact();
@@ -156,6 +176,7 @@ impl Writer {
     /// All of it is durable: let it happen, and say so.
     fn happen(&self, written: Vec<Written>, (segment, begin): (u32, u32)) {
         let mut answered = Vec::with_capacity(written.len());
+        let mut settled = Vec::new();
         let mut lanes: HashSet<Lane> = HashSet::new();
         {
             let mut state = self.shared.state.lock();
@@ -169,11 +190,14 @@ impl Writer {
                 let placed =
                     locations.map(|at| Location { segment, offset: begin + at.offset, ..at });
                 apply(&mut state, change, placed);
-                answered.push((Ok(answer), reply));
+                let whose = if answer == Answer::Settled { &mut settled } else { &mut answered };
+                whose.push((Ok(answer), reply));
             }
         }
         lanes.iter().for_each(|lane| self.shared.waiters.notify(lane));
+        // Whose task has run has the time to be woken after those whose task has not.
         answer(answered);
+        answer(settled);
     }
 
     /// None of it is: put back what was set apart, and say so.
