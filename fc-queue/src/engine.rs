@@ -24,7 +24,7 @@ use crate::core::envelope::InvokeJob;
 use crate::core::retry::RetryPolicy;
 use crate::core::sideline::Sideline;
 
-use crate::dispatch::{self, Budgets, Lanes, Permits};
+use crate::dispatch::{self, Budgets, Lanes, Permits, Starts};
 use crate::enqueue;
 use crate::tasks::{Records, sweep};
 
@@ -47,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) sideline: Mutex<Sideline>,
     pub(crate) budgets: Budgets,
     pub(crate) permits: Arc<Permits>,
+    pub(crate) starts: Starts,
     pub(crate) lanes: Lanes,
     /// Tasks that run here and whose callers may stop them, by account, function and id.
     pub(crate) running: Mutex<HashMap<(AccountId, FunctionName, String), CancellationToken>>,
@@ -78,6 +79,7 @@ impl Engine {
             sideline: Mutex::new(Sideline::new(config.sideline)),
             budgets: Budgets::new(config.retry.budget),
             permits: Permits::new(config.concurrency),
+            starts: Starts::new(),
             lanes: Lanes::default(),
             running: Mutex::default(),
             closing: CancellationToken::new(),

@@ -11,6 +11,7 @@ mod lease;
 mod permits;
 mod pump;
 mod run;
+mod starts;
 
 pub(crate) use budgets::Budgets;
 pub(crate) use ending::stopped_in_queue;
@@ -18,3 +19,4 @@ pub(crate) use follow_up::check_destinations;
 pub(crate) use lanes::{Lanes, discover};
 pub(crate) use permits::Permits;
 pub(crate) use run::fresh_note;
+pub(crate) use starts::Starts;

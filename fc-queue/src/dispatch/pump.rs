@@ -9,6 +9,7 @@ use fc_core::{Deadline, Instant, Result};
 use super::lane::{LaneLoad, Running};
 use super::permits::Permit;
 use super::run;
+use super::starts::Start;
 use crate::engine::Shared;
 
 /// Pause after the queue has failed, doubled up to the longest: once it is back, tasks are not late by
@@ -73,9 +74,11 @@ async fn step(shared: &Arc<Shared>, lane: &Lane, load: &Arc<LaneLoad>) -> Result
             return Ok(None);
         }
         let room = load.room().await.min(shared.config.batch_max);
-        Ok(Some(shared.permits.take(room).await))
+        let permits = shared.permits.take(room).await;
+        let starts = shared.starts.take(permits.len()).await;
+        Ok(Some(permits.into_iter().zip(starts).collect()))
     };
-    let mut permits = match shared.closing.run_until_cancelled(wait).await {
+    let mut permits: Vec<(Permit, Start)> = match shared.closing.run_until_cancelled(wait).await {
         None => return Ok(Step::Closing),
         Some(waited) => match waited? {
             None => return Ok(Step::Empty),
@@ -85,8 +88,8 @@ async fn step(shared: &Arc<Shared>, lane: &Lane, load: &Arc<LaneLoad>) -> Result
     let asked_at = clock.now();
     let visibility = shared.config.visibility;
     for leased in queue.lease(shared.context(), lane, permits.len(), visibility).await? {
-        if let Some(permit) = permits.pop() {
-            spawn(shared, leased, permit, load.begin(), asked_at);
+        if let Some((permit, start)) = permits.pop() {
+            spawn(shared, leased, permit, start, load.begin(), asked_at);
         }
     }
     Ok(Step::Leased)
@@ -96,13 +99,14 @@ fn spawn(
     shared: &Arc<Shared>,
     leased: Leased,
     permit: Permit,
+    start: Start,
     running: Running,
     asked_at: Instant,
 ) {
     let shared = shared.clone();
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
-        let load = run::run(&shared, leased, asked_at).await;
+        let load = start.of(run::run(&shared, leased, asked_at)).await;
         let now = shared.ports.clock.now();
         match load {
             run::Load::Fits => {

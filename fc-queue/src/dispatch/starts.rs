@@ -1,0 +1,99 @@
+//! How many tasks may wait for their first turn on a thread of the runtime.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// For each thread of the runtime: enough that none of them waits while the next are leased.
+const EACH: usize = 4;
+
+/// Places in front of the runtime's threads.
+///
+/// A thread serves its tasks in turn: a backlog of quick ones that is spawned as fast as it is leased
+/// would be a line of hundreds, in which everybody else's task, submission and request stands too
+/// (ASY-7). What has begun and waits, for its function or the queue, holds no place.
+#[derive(Debug)]
+pub(crate) struct Starts(Arc<Semaphore>);
+
+/// A place of a task that has not begun.
+#[derive(Debug)]
+pub(crate) struct Start {
+    _place: OwnedSemaphorePermit,
+}
+
+impl Starts {
+    /// For the runtime that this is called in.
+    pub(crate) fn new() -> Self {
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        Self(Arc::new(Semaphore::new(threads * EACH)))
+    }
+
+    /// Waits for one place, in the order in which it was asked for, and takes up to `max` if nobody else
+    /// waits.
+    ///
+    /// Cancel safe: a dropped call takes none.
+    pub(crate) async fn take(&self, max: usize) -> Vec<Start> {
+        let mut taken = Vec::new();
+        // It is never closed.
+        if let Ok(first) = self.0.clone().acquire_owned().await {
+            taken.push(Start { _place: first });
+        }
+        while taken.len() < max
+            && let Ok(more) = self.0.clone().try_acquire_owned()
+        {
+            taken.push(Start { _place: more });
+        }
+        taken
+    }
+}
+
+impl Start {
+    /// Does `work`, and gives the place back once it has had its first turn.
+    pub(crate) async fn of<F: Future>(self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        let mut place = Some(self);
+        poll_fn(|cx| {
+            let polled = work.as_mut().poll(cx);
+            place.take();
+            polled
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ASY-7: what waits for its function holds no place; what has not begun does.
+    #[tokio::test]
+    async fn asy_7_a_place_is_given_back_at_the_first_turn() {
+        let starts = Starts::new();
+        let mut taken = starts.take(99).await;
+        assert_eq!(taken.len(), EACH, "this runtime has one thread");
+        let waits = tokio::spawn(taken.remove(0).of(std::future::pending::<()>()));
+        assert_eq!(starts.take(99).await.len(), 1);
+        assert!(!waits.is_finished());
+        drop(taken);
+        assert_eq!(starts.take(99).await.len(), EACH);
+        waits.abort();
+    }
+
+    /// ASY-7: whoever waits is next, however many another wants.
+    #[tokio::test]
+    async fn asy_7_who_waits_is_served_before_who_comes_back() {
+        let starts = Arc::new(Starts::new());
+        let mut busy = starts.take(99).await;
+        let quiet = tokio::spawn({
+            let starts = starts.clone();
+            async move { starts.take(1).await.len() }
+        });
+        tokio::task::yield_now().await;
+        busy.pop();
+        let again = starts.take(99);
+        assert_eq!(quiet.await.unwrap(), 1);
+        assert_eq!(again.await.len(), 1);
+    }
+}
