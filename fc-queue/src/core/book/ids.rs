@@ -1,6 +1,7 @@
 //! Where tasks are, by the hashes of their names.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Tables: each is small enough that nobody notices while it grows.
@@ -55,11 +56,9 @@ impl Ids {
 
     /// Adds one.
     pub(super) fn insert(&mut self, hash: u64, position: u64) {
-        let part = &mut self.parts[part(hash)];
-        if part.contains_key(&hash) {
-            self.alike.push((hash, position));
-        } else {
-            part.insert(hash, position);
+        match self.parts[part(hash)].entry(hash) {
+            Entry::Vacant(place) => _ = place.insert(position),
+            Entry::Occupied(_) => self.alike.push((hash, position)),
         }
     }
 
