@@ -3,11 +3,10 @@
 mod facts;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 
 use fc_core::Timestamp;
-use fc_core::port::queue::{LaneDepth, NewTask, Place, Pushed};
+use fc_core::port::queue::{LaneDepth, NewTask, Place};
 
 pub use facts::Standing;
 
@@ -92,9 +91,6 @@ pub enum Visible {
 pub(super) struct LaneBook<P> {
     /// Boxed: half of the places in a tree that grows at its end are empty.
     tasks: BTreeMap<u64, Box<Entry<P>>>,
-    /// Positions by their ids' hashes. A tree, because a table would stop the queue while it grows.
-    ids: BTreeSet<(u64, u64)>,
-    hasher: RandomState,
     /// Those that wait, in the order in which they are leased.
     due: BTreeSet<(Timestamp, u64)>,
     /// The same in the order of pushes.
@@ -109,8 +105,6 @@ impl<P> Default for LaneBook<P> {
     fn default() -> Self {
         Self {
             tasks: BTreeMap::new(),
-            ids: BTreeSet::new(),
-            hasher: RandomState::new(),
             due: BTreeSet::new(),
             waiting: BTreeSet::new(),
             leased: BTreeSet::new(),
@@ -122,12 +116,6 @@ impl<P> Default for LaneBook<P> {
 impl<P: Clone> LaneBook<P> {
     pub(super) fn len(&self) -> u64 {
         self.tasks.len() as u64
-    }
-
-    pub(super) fn position(&self, id: &str) -> Option<u64> {
-        let hash = self.hasher.hash_one(id);
-        let mut alike = self.ids.range((hash, 0)..=(hash, u64::MAX)).map(|(_, at)| *at);
-        alike.find(|at| self.tasks.get(at).is_some_and(|entry| *entry.id == *id))
     }
 
     pub(super) fn entry(&self, position: u64) -> Option<&Entry<P>> {
@@ -150,24 +138,15 @@ impl<P: Clone> LaneBook<P> {
         self.waiting.iter().copied()
     }
 
-    pub(super) fn push(
-        &mut self,
-        position: u64,
-        task: NewTask,
-        payload: P,
-        now: Timestamp,
-    ) -> Pushed {
-        if self.position(&task.id).is_some() {
-            return Pushed::Known;
-        }
-        let hash = self.hasher.hash_one(&*task.id);
+    /// Adds a task whose id the lane does not have.
+    pub(super) fn push(&mut self, position: u64, task: NewTask, payload: P, now: Timestamp) {
         let visible_at = task.visible_at.max(now);
         self.due.insert((visible_at, position));
         self.waiting.insert(position);
         let entry = Entry {
             id: task.id.into(),
             payload,
-            note: Box::from(&*task.note),
+            note: super::boxed(task.note),
             pushed_at: now,
             visible_at,
             leases: 0,
@@ -175,8 +154,6 @@ impl<P: Clone> LaneBook<P> {
             lease: None,
         };
         self.tasks.insert(position, Box::new(entry));
-        self.ids.insert((hash, position));
-        Pushed::New
     }
 
     /// The next task, if it is visible among those that were reclaimed.
@@ -247,9 +224,7 @@ impl<P: Clone> LaneBook<P> {
 
     pub(super) fn remove(&mut self, position: u64) -> Option<Entry<P>> {
         self.unplace(position);
-        let removed = self.tasks.remove(&position)?;
-        self.ids.remove(&(self.hasher.hash_one(&*removed.id), position));
-        Some(*removed)
+        self.tasks.remove(&position).map(|removed| *removed)
     }
 
     pub(super) fn relocate(&mut self, position: u64, payload: P) {

@@ -1,11 +1,13 @@
 //! Which tasks there are, and who holds them: the index of every driver that keeps one in memory.
 
 mod facts;
+mod ids;
 mod lane;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -14,6 +16,9 @@ use fc_core::port::queue::{
 };
 use fc_core::{Error, ErrorKind, Result, Timestamp};
 
+#[cfg(feature = "embedded")]
+pub(crate) use ids::AsIs;
+use ids::Ids;
 use lane::LaneBook;
 pub use lane::{Apart, Entry, Standing, Visible};
 
@@ -29,6 +34,9 @@ pub use lane::{Apart, Entry, Standing, Visible};
 #[derive(Debug)]
 pub struct Book<P> {
     lanes: BTreeMap<Lane, LaneBook<P>>,
+    /// Where the tasks of all lanes are, by the hashes of their lanes and ids.
+    ids: Ids,
+    hasher: RandomState,
     /// Tasks of all lanes.
     len: u64,
     position: u64,
@@ -49,7 +57,15 @@ pub struct Lent<P> {
 impl<P: Clone> Book<P> {
     /// An empty book whose positions and fences are above these.
     pub fn new(position: u64, fence: u64) -> Self {
-        Self { lanes: BTreeMap::new(), len: 0, position, fence, latest: Timestamp::default() }
+        Self {
+            lanes: BTreeMap::new(),
+            ids: Ids::default(),
+            hasher: RandomState::new(),
+            len: 0,
+            position,
+            fence,
+            latest: Timestamp::default(),
+        }
     }
 
     /// The position of the next push, if nobody names another.
@@ -69,14 +85,22 @@ impl<P: Clone> Book<P> {
 
     /// Whether the lane has a task of this id, wherever it stands.
     pub fn contains(&self, lane: &str, id: &str) -> bool {
-        self.lanes.get(lane).is_some_and(|lane| lane.position(id).is_some())
+        self.get(lane, id).is_some()
     }
 
     /// The task of this id, wherever it stands.
     pub fn get(&self, lane: &str, id: &str) -> Option<(u64, &Entry<P>)> {
+        self.get_hashed(self.hash(lane, id), lane, id)
+    }
+
+    fn get_hashed(&self, hash: u64, lane: &str, id: &str) -> Option<(u64, &Entry<P>)> {
         let lane = self.lanes.get(lane)?;
-        let position = lane.position(id)?;
-        Some((position, lane.entry(position)?))
+        let mut alike = self.ids.find(hash).filter_map(|at| Some((at, lane.entry(at)?)));
+        alike.find(|(_, entry)| *entry.id == *id)
+    }
+
+    fn hash(&self, lane: &str, id: &str) -> u64 {
+        self.hasher.hash_one((lane, id))
     }
 
     /// The task at a position.
@@ -100,20 +124,22 @@ impl<P: Clone> Book<P> {
         now: Timestamp,
     ) -> Pushed {
         self.latest = self.latest.max(now);
-        let pushed = match self.lanes.get_mut(lane) {
+        let hash = self.hash(lane.as_str(), &task.id);
+        if self.get_hashed(hash, lane.as_str(), &task.id).is_some() {
+            return Pushed::Known;
+        }
+        match self.lanes.get_mut(lane) {
             Some(book) => book.push(position, task, payload, now),
             None => {
                 let mut book = LaneBook::default();
-                let pushed = book.push(position, task, payload, now);
+                book.push(position, task, payload, now);
                 self.lanes.insert(lane.clone(), book);
-                pushed
             }
-        };
-        if pushed == Pushed::New {
-            self.position = self.position.max(position);
-            self.len += 1;
         }
-        pushed
+        self.ids.insert(hash, position);
+        self.position = self.position.max(position);
+        self.len += 1;
+        Pushed::New
     }
 
     /// At most `max` tasks that are visible at `now`, held until `until`; none of them twice, even if
@@ -197,14 +223,13 @@ impl<P: Clone> Book<P> {
 
     /// Removes a task that nobody holds at `now`.
     pub fn cancel(&mut self, lane: &Lane, id: &str, now: Timestamp) -> (Cancelled, Option<P>) {
-        let Some(book) = self.lanes.get_mut(lane) else {
+        if let Some(book) = self.lanes.get_mut(lane) {
+            book.reclaim(now);
+        }
+        let Some((position, _)) = self.get(lane.as_str(), id) else {
             return (Cancelled::Absent, None);
         };
-        book.reclaim(now);
-        let Some(position) = book.position(id) else {
-            return (Cancelled::Absent, None);
-        };
-        if book.is_leased(position) {
+        if self.is_held(lane.as_str(), position) {
             return (Cancelled::Held, None);
         }
         (Cancelled::Removed, self.remove(lane, position).map(|entry| entry.payload))
@@ -248,10 +273,11 @@ impl<P: Clone> Book<P> {
         let Some(book) = self.lanes.get(lane) else {
             return Vec::new();
         };
-        match id {
-            None => book.buried().collect(),
-            Some(id) => book.position(id).filter(|at| book.is_buried(*at)).into_iter().collect(),
-        }
+        let Some(id) = id else {
+            return book.buried().collect();
+        };
+        let found = self.get(lane, id).map(|(position, _)| position);
+        found.into_iter().filter(|at| book.is_buried(*at)).collect()
     }
 
     /// Lets a dead letter wait again.
@@ -283,10 +309,11 @@ impl<P: Clone> Book<P> {
     pub fn remove(&mut self, lane: &Lane, position: u64) -> Option<Entry<P>> {
         let book = self.lanes.get_mut(lane)?;
         let removed = book.remove(position)?;
-        self.len -= 1;
         if book.len() == 0 {
             self.lanes.remove(lane);
         }
+        self.len -= 1;
+        self.ids.remove(self.hash(lane.as_str(), &removed.id), position);
         Some(removed)
     }
 

@@ -188,7 +188,7 @@ impl Inbox {
         while is_idle && state.commands.is_empty() && !state.is_closed {
             self.came.wait(&mut state);
         }
-        let mut taken = Vec::new();
+        let mut taken = Vec::with_capacity(state.commands.len());
         let mut bytes = 0;
         while let Some(next) = state.commands.front().map(|command| command.op.bytes()) {
             if bytes + next > bytes_max && !taken.is_empty() {

@@ -91,7 +91,7 @@ impl Compaction {
         };
         if segment.tasks == 0 {
             let record = Record::Oldest(number + 1);
-            record.put(writer.begin_frame());
+            record.put(writer.begin_frame(), |_| {});
             let now = writer.shared.clock.now();
             writer.append(1, now)?;
             writer.tail.oldest = number + 1;
@@ -195,7 +195,8 @@ fn copy_frame(
             note: &entry.note,
             ..task.clone()
         });
-        let offset = record.put(frame).first().map_or(0, |at| *at as u32);
+        let mut offset = 0;
+        record.put(frame, |at| offset = at as u32);
         let lane = Lane::new(task.lane).map_err(|_| "a lane's name is none")?;
         let location = Location { offset, ..entry.payload };
         copies.push(Copy { lane, position: task.position, location });

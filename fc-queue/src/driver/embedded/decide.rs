@@ -12,6 +12,7 @@ use fc_core::{Error, ErrorKind, Result, Timestamp};
 use super::command::{Answer, Op, Which};
 use super::log::record::{Record, Task};
 use super::state::State;
+use crate::core::book::AsIs;
 
 /// Tasks that one record moves at most.
 pub(super) const CHUNK: usize = 8192;
@@ -50,11 +51,11 @@ pub(super) enum Decided {
 #[derive(Debug)]
 pub(super) struct Decide {
     /// Tasks that are changed, by the hash of lane and id.
-    tasks: HashSet<u64>,
+    tasks: HashSet<u64, AsIs>,
     /// Lanes with such a task.
-    lanes: HashSet<u64>,
+    lanes: HashSet<u64, AsIs>,
     /// Lanes that are changed as a whole.
-    whole: HashSet<u64>,
+    whole: HashSet<u64, AsIs>,
     hasher: RandomState,
     /// Pushes that are to be refused, and why.
     pub refuse_pushes: Option<Error>,
@@ -67,9 +68,9 @@ pub(super) struct Decide {
 impl Decide {
     pub(super) fn new(position: u64, tasks_max: u64) -> Self {
         Self {
-            tasks: HashSet::new(),
-            lanes: HashSet::new(),
-            whole: HashSet::new(),
+            tasks: HashSet::default(),
+            lanes: HashSet::default(),
+            whole: HashSet::default(),
             hasher: RandomState::new(),
             refuse_pushes: None,
             tasks_max,
@@ -257,7 +258,7 @@ impl Decide {
     fn meets(&self, op: &Op) -> bool {
         let one = |lane: &Lane, id: &str| {
             self.tasks.contains(&self.hash((lane.as_str(), id)))
-                || self.whole.contains(&self.hash(lane.as_str()))
+                || (!self.whole.is_empty() && self.whole.contains(&self.hash(lane.as_str())))
         };
         match op {
             Op::Turn => false,

@@ -86,8 +86,8 @@ pub struct EmbeddedQueue {
 }
 
 impl EmbeddedQueue {
-    /// Opens the queue in `dir`, which is made if it is missing. Blocks while it reads the log: about a
-    /// second for a million tasks.
+    /// Opens the queue in `dir`, which is made if it is missing. Blocks while it reads the log: about two
+    /// seconds for a million tasks.
     ///
     /// # Errors
     ///

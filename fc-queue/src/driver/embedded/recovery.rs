@@ -249,11 +249,10 @@ impl Recovery<'_> {
     fn put(&mut self, task: &Task<'_>, location: Location) -> Result<(), &'static str> {
         let lane = self.lane(task.lane)?;
         self.position = self.position.max(task.position);
-        let note = Bytes::copy_from_slice(task.note);
         let new = NewTask {
             id: task.id.to_owned(),
             payload: Bytes::new(),
-            note: note.clone(),
+            note: Bytes::copy_from_slice(task.note),
             visible_at: task.visible_at,
         };
         let (position, pushed_at) = (task.position, task.pushed_at);
@@ -265,7 +264,8 @@ impl Recovery<'_> {
             self.state.book.count_leases(lane.as_str(), position, task.leases);
         }
         if let Some(reason) = task.reason {
-            let verdict = fc_core::port::queue::Verdict::Bury { reason: reason.to_owned(), note };
+            let (reason, note) = (reason.to_owned(), Bytes::copy_from_slice(task.note));
+            let verdict = fc_core::port::queue::Verdict::Bury { reason, note };
             self.state.conclude(&lane, position, verdict);
         }
         Ok(())

@@ -42,8 +42,8 @@ pub(super) struct Writer {
     pause: Duration,
 }
 
-/// A change, where its payloads will lie in the frame, and who waits for it.
-type Written = (Change, Vec<Location>, Answer, oneshot::Sender<Result<Answer>>);
+/// A change that is written, what is answered, and who waits for it.
+type Written = (Change, Answer, oneshot::Sender<Result<Answer>>);
 
 impl Writer {
     /// `position` is the last one that was used.
@@ -114,28 +114,23 @@ impl Writer {
         }
     }
 
-    fn write(
-        &mut self,
-        changes: Vec<(Change, Answer, oneshot::Sender<Result<Answer>>)>,
-        now: Timestamp,
-    ) {
+    fn write(&mut self, changes: Vec<Written>, now: Timestamp) {
         frame::begin(&mut self.frame);
-        let mut written: Vec<Written> = Vec::with_capacity(changes.len());
-        for (change, answer, reply) in changes {
-            let offsets = change.record().put(&mut self.frame);
-            let locations = offsets.into_iter().zip(change.pushes());
-            let location = |(at, push): (usize, &Push)| Location {
-                segment: 0,
-                offset: at as u32,
-                len: push.task.payload.len() as u32,
-                crc: crc(0, &[&push.task.payload]),
-            };
-            let locations = locations.map(location).collect();
-            written.push((change, locations, answer, reply));
+        // Where the payloads will lie in the frame, in the order of the changes.
+        let mut locations = Vec::with_capacity(changes.len());
+        for (change, ..) in &changes {
+            let mut pushes = change.pushes();
+            change.record().put(&mut self.frame, |at| {
+                if let Some(push) = pushes.next() {
+                    let payload = &push.task.payload;
+                    let (offset, len) = (at as u32, payload.len() as u32);
+                    locations.push(Location { segment: 0, offset, len, crc: crc(0, &[payload]) });
+                }
+            });
         }
-        match self.append(written.len() as u32, now) {
-            Ok(begin) => self.happen(written, begin),
-            Err(error) => self.fail(written, &error),
+        match self.append(changes.len() as u32, now) {
+            Ok(begin) => self.happen(changes, &locations, begin),
+            Err(error) => self.fail(changes, &error),
         }
     }
 
@@ -174,22 +169,25 @@ impl Writer {
     }
 
     /// All of it is durable: let it happen, and say so.
-    fn happen(&self, written: Vec<Written>, (segment, begin): (u32, u32)) {
+    fn happen(&self, written: Vec<Written>, locations: &[Location], at: (u32, u32)) {
+        let (segment, begin) = at;
+        let mut placed =
+            locations.iter().map(|at| Location { segment, offset: begin + at.offset, ..*at });
         let mut answered = Vec::with_capacity(written.len());
         let mut settled = Vec::new();
         let mut lanes: HashSet<Lane> = HashSet::new();
+        let mut last: Option<Lane> = None;
         {
             let mut state = self.shared.state.lock();
-            for (change, locations, answer, reply) in written {
+            for (change, answer, reply) in written {
                 for lane in change.lanes() {
-                    if !lanes.contains(lane) {
+                    // Neighbours are mostly of one lane.
+                    if last.as_ref() != Some(lane) {
+                        last = Some(lane.clone());
                         lanes.insert(lane.clone());
                     }
                 }
-                let locations = locations.into_iter();
-                let placed =
-                    locations.map(|at| Location { segment, offset: begin + at.offset, ..at });
-                apply(&mut state, change, placed);
+                apply(&mut state, change, &mut placed);
                 let whose = if answer == Answer::Settled { &mut settled } else { &mut answered };
                 whose.push((Ok(answer), reply));
             }
@@ -232,7 +230,8 @@ fn answer(answered: Vec<(Result<Answer>, oneshot::Sender<Result<Answer>>)>) {
     }
 }
 
-fn apply(state: &mut State, change: Change, mut locations: impl Iterator<Item = Location>) {
+/// Takes as many `locations` as the change pushes tasks.
+fn apply(state: &mut State, change: Change, locations: &mut impl Iterator<Item = Location>) {
     let mut put = |state: &mut State, push: Push| {
         if let Some(location) = locations.next() {
             let Push { lane, position, pushed_at, task } = push;

@@ -74,19 +74,18 @@ impl Task<'_> {
 }
 
 impl Record<'_> {
-    /// Appends the record; gives where the payloads of its tasks begin in `bytes`.
-    pub(in super::super) fn put(&self, bytes: &mut Vec<u8>) -> Vec<usize> {
+    /// Appends the record; tells `payload` where the payloads of its tasks begin in `bytes`.
+    pub(in super::super) fn put(&self, bytes: &mut Vec<u8>, mut payload: impl FnMut(usize)) {
         let at = bytes.len();
         bytes.put_u32(0);
-        let mut payloads = Vec::new();
         match self {
             Self::Pushed(task) => {
                 bytes.put_u8(TASK);
-                payloads.push(task.put(bytes));
+                payload(task.put(bytes));
             }
             Self::Copied(task) => {
                 bytes.put_u8(COPY);
-                payloads.push(task.put(bytes));
+                payload(task.put(bytes));
             }
             Self::Settled { lane, position, leases, verdict, follow_ups } => {
                 bytes.put_u8(SETTLED);
@@ -95,7 +94,7 @@ impl Record<'_> {
                 bytes.put_u32(*leases);
                 put_verdict(bytes, verdict);
                 bytes.put_u32(follow_ups.len() as u32);
-                payloads.extend(follow_ups.iter().map(|task| task.put(bytes)));
+                follow_ups.iter().for_each(|task| payload(task.put(bytes)));
             }
             Self::Removed { lane, positions } => {
                 bytes.put_u8(REMOVED);
@@ -116,7 +115,6 @@ impl Record<'_> {
         }
         let len = (bytes.len() - at - 4) as u32;
         bytes[at..at + 4].copy_from_slice(&len.to_le_bytes());
-        payloads
     }
 }
 

@@ -6,6 +6,7 @@ mod corruption;
 mod disk;
 mod faults;
 mod model;
+mod restart;
 mod space;
 mod time;
 

@@ -38,6 +38,13 @@ impl Model {
         format!("{kind}-{}", self.next)
     }
 
+    /// The id of a task whose push the caller will see succeed.
+    pub(super) fn pushed(&mut self) -> String {
+        let id = self.fresh("push");
+        self.present.insert(id.clone());
+        id
+    }
+
     fn told<T>(&mut self, result: &Result<T>, gone: &[String], come: &[String]) {
         let kind = match result {
             Ok(_) => {
