@@ -328,8 +328,8 @@ mod tests {
     /// Both sides of a range, and what is needed for tests and small machines.
     #[test]
     fn the_ends_of_the_ranges_are_kept() {
-        for change in [
-            |c: &mut EngineConfig| c.visibility = DURATION_MIN,
+        let changes: [Change; 9] = [
+            |c| c.visibility = DURATION_MIN,
             |c| c.history = DURATION_MAX,
             |c| c.batch_max = 1,
             |c| c.concurrency = ConcurrencyLimits { start: 1, max: 1, cut_pause: Duration::ZERO },
@@ -338,7 +338,8 @@ mod tests {
             |c| c.lost_leases_max = 0,
             |c| c.region = "cn-hangzhou".into(),
             |c| c.limits = Limits::function_graph(),
-        ] {
+        ];
+        for change in changes {
             let mut config = EngineConfig::default();
             change(&mut config);
             config.proved().unwrap();

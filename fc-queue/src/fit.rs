@@ -36,7 +36,7 @@ pub(crate) fn check(
         ("queue.note_bytes_max", note, queue.note_bytes_max),
         // As would be a task whose end cannot be recorded.
         ("store.value_bytes_max", body.max(RECORD_BYTES), store.value_bytes_max),
-        ("store.key_bytes_max", KEY_BYTES, u64::from(store.key_bytes_max)),
+        ("store.key_bytes_max", KEY_BYTES, store.key_bytes_max),
     ] {
         if is < needed {
             let what = format_args!("{is} bytes are less than the {needed} that are needed");
