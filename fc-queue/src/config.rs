@@ -15,6 +15,18 @@ use crate::core::retry::{DeliveryPolicy, RetryPolicy};
 use crate::core::sideline::SidelineLimits;
 use crate::destination::Registry;
 
+/// Shortest and longest of what is waited for or kept.
+const DURATION_MIN: Duration = Duration::from_millis(10);
+const DURATION_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+/// Tasks that may run at once: a task each of the runtime's, and a permit each.
+const RUNNING_MAX: u32 = 1_000_000;
+const BATCH_MAX: u64 = 10_000;
+/// Of a payload or an answer: each is in memory whole.
+const BYTES_MAX: u64 = 1 << 30;
+/// A chain of more functions is no chain but a loop.
+const DEPTH_LIMIT: u64 = 1_000;
+const REGION_BYTES_MAX: usize = 64;
+
 /// An engine's settings. [`EngineConfig::default`] gives the defaults named at each field.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -56,7 +68,7 @@ pub struct EngineConfig {
     pub sweep: Duration,
     /// Bytes of an answer that are kept and delivered. Default: 1 MB (`alibaba-fc.md` 3.6).
     pub result_bytes_max: u64,
-    /// Longest deferral, seconds (INV-5). Default: 3600.
+    /// Longest deferral, seconds (INV-5); 0: none is taken. Default: 3600.
     pub delay_s_max: u64,
     /// How often a running task looks whether its caller has asked another process to stop it.
     /// Default: 5 s.
@@ -103,28 +115,61 @@ impl EngineConfig {
         self.retry.validate()?;
         self.delivery.validate()?;
         for (field, value) in [
+            ("delivery_timeout", self.delivery_timeout),
             ("visibility", self.visibility),
             ("rescan", self.rescan),
             ("lane_idle", self.lane_idle),
+            ("history", self.history),
+            ("dead_letter_age", self.dead_letter_age),
             ("sweep", self.sweep),
             ("stop_poll", self.stop_poll),
         ] {
-            if value < Duration::from_millis(10) {
-                return Err(Error::invalid(field, "must be 10 ms or more"));
+            if !(DURATION_MIN..=DURATION_MAX).contains(&value) {
+                let (min, max) = (DURATION_MIN, DURATION_MAX);
+                let what = format_args!("{value:?} is not from {min:?} to {max:?}");
+                return Err(Error::invalid(field, what));
             }
         }
         for (field, limits) in
             [("concurrency", self.concurrency), ("lane_concurrency", self.lane_concurrency)]
         {
-            if limits.start == 0 || limits.max < limits.start {
-                return Err(Error::invalid(field, "must start at 1 or more, and below its most"));
+            let ConcurrencyLimits { start, max, cut_pause } = limits;
+            if start == 0 || max < start || max > RUNNING_MAX {
+                let what =
+                    format_args!("{start} to {max} is not a range within 1 to {RUNNING_MAX}");
+                return Err(Error::invalid(field, what));
+            }
+            if cut_pause > DURATION_MAX {
+                let what = format_args!("cut_pause: {cut_pause:?} is over {DURATION_MAX:?}");
+                return Err(Error::invalid(field, what));
             }
         }
-        if self.batch_max == 0 {
-            return Err(Error::invalid("batch_max", "must not be zero"));
+        let body = self.limits.async_request_body_bytes_max;
+        for (field, unit, min, max, value) in [
+            ("limits.async_request_body_bytes_max", "bytes", 1, BYTES_MAX, body),
+            ("batch_max", "tasks", 1, BATCH_MAX, self.batch_max as u64),
+            ("result_bytes_max", "bytes", 1, BYTES_MAX, self.result_bytes_max),
+            ("delay_s_max", "seconds", 0, DURATION_MAX.as_secs(), self.delay_s_max),
+            ("depth_max", "functions", 1, DEPTH_LIMIT, self.depth_max.into()),
+        ] {
+            if value < min {
+                return Err(Error::invalid(field, "must not be zero"));
+            }
+            if value > max {
+                return Err(Error::over_limit(field, unit, max, value));
+            }
         }
-        if self.sideline.leave >= self.sideline.enter {
-            return Err(Error::invalid("sideline", "must be left at less than it is entered at"));
+        let SidelineLimits { enter, leave } = self.sideline;
+        if leave >= enter {
+            let what =
+                format_args!("left at {leave} tasks, which must be less than enter, {enter}");
+            return Err(Error::invalid("sideline", what));
+        }
+        // It stands in functions' names, between colons.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if self.region.len() > REGION_BYTES_MAX || !self.region.bytes().all(is_plain) {
+            let what = format_args!("is not 0 to {REGION_BYTES_MAX} letters, digits or '-'");
+            return Err(Error::invalid("region", what));
         }
         Ok(self)
     }
@@ -170,4 +215,134 @@ pub struct TaskNews {
 pub trait TaskSink: Debug + Send + Sync + 'static {
     /// A task has taken a step. Told after the step is durable; not told again after a crash.
     fn told(&self, news: &TaskNews);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Changes one field.
+    type Change = fn(&mut EngineConfig);
+
+    /// What is refused, by the name that is said. A field that nobody has thought of does not compile.
+    fn fields() -> Vec<(&'static str, Vec<Change>)> {
+        let EngineConfig {
+            limits: _,
+            region: _,
+            retry: _,
+            delivery: _,
+            delivery_timeout: _,
+            visibility: _,
+            // Any: 0 trusts no task whose holder has died.
+            lost_leases_max: _,
+            concurrency: _,
+            lane_concurrency: _,
+            batch_max: _,
+            rescan: _,
+            lane_idle: _,
+            sideline: _,
+            history: _,
+            dead_letter_age: _,
+            sweep: _,
+            result_bytes_max: _,
+            delay_s_max: _,
+            stop_poll: _,
+            // Any.
+            record_form: _,
+            depth_max: _,
+        } = EngineConfig::default();
+        vec![
+            (
+                "limits.async_request_body_bytes_max",
+                vec![|c| c.limits.async_request_body_bytes_max = 0, |c| {
+                    c.limits.async_request_body_bytes_max = u64::MAX
+                }],
+            ),
+            ("region", vec![|c| c.region = "a:b".into(), |c| c.region = "x".repeat(65)]),
+            ("retries", vec![|c| c.retry.retries = 9]),
+            ("age", vec![|c| c.retry.age = Duration::ZERO]),
+            ("budget.burst", vec![|c| c.retry.budget.burst = 0]),
+            ("delivery.age", vec![|c| c.delivery.age = Duration::ZERO]),
+            ("delivery.schedule.growth", vec![|c| c.delivery.schedule.growth = 0]),
+            (
+                "delivery_timeout",
+                vec![|c| c.delivery_timeout = Duration::ZERO, |c| {
+                    c.delivery_timeout = Duration::MAX
+                }],
+            ),
+            (
+                "visibility",
+                vec![|c| c.visibility = Duration::from_millis(9), |c| c.visibility = Duration::MAX],
+            ),
+            (
+                "concurrency",
+                vec![
+                    |c| c.concurrency.start = 0,
+                    |c| c.concurrency.max = c.concurrency.start - 1,
+                    |c| c.concurrency.max = u32::MAX,
+                    |c| c.concurrency.cut_pause = Duration::MAX,
+                ],
+            ),
+            (
+                "lane_concurrency",
+                vec![|c| c.lane_concurrency.start = 0, |c| c.lane_concurrency.max = u32::MAX],
+            ),
+            ("batch_max", vec![|c| c.batch_max = 0, |c| c.batch_max = usize::MAX]),
+            ("rescan", vec![|c| c.rescan = Duration::ZERO, |c| c.rescan = Duration::MAX]),
+            ("lane_idle", vec![|c| c.lane_idle = Duration::ZERO, |c| c.lane_idle = Duration::MAX]),
+            ("sideline", vec![|c| c.sideline.leave = c.sideline.enter, |c| c.sideline.enter = 0]),
+            ("history", vec![|c| c.history = Duration::ZERO, |c| c.history = Duration::MAX]),
+            (
+                "dead_letter_age",
+                vec![|c| c.dead_letter_age = Duration::ZERO, |c| c.dead_letter_age = Duration::MAX],
+            ),
+            ("sweep", vec![|c| c.sweep = Duration::ZERO, |c| c.sweep = Duration::MAX]),
+            (
+                "result_bytes_max",
+                vec![|c| c.result_bytes_max = 0, |c| c.result_bytes_max = u64::MAX],
+            ),
+            ("delay_s_max", vec![|c| c.delay_s_max = u64::MAX]),
+            ("stop_poll", vec![|c| c.stop_poll = Duration::ZERO, |c| c.stop_poll = Duration::MAX]),
+            ("depth_max", vec![|c| c.depth_max = 0, |c| c.depth_max = u32::MAX]),
+        ]
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_kept_is_refused_by_name() {
+        EngineConfig::default().proved().unwrap();
+        for (field, changes) in fields() {
+            for (number, change) in changes.iter().enumerate() {
+                let mut config = EngineConfig::default();
+                change(&mut config);
+                let refused = config.proved().expect_err(&format!("{field}, change {number}"));
+                assert_eq!(refused.code(), "InvalidArgument");
+                let said = refused.to_string();
+                assert!(
+                    said.starts_with(&format!("{field}: ")),
+                    "{field}, change {number}: {said}"
+                );
+            }
+        }
+    }
+
+    /// Both sides of a range, and what is needed for tests and small machines.
+    #[test]
+    fn the_ends_of_the_ranges_are_kept() {
+        let changes: [Change; 9] = [
+            |c| c.visibility = DURATION_MIN,
+            |c| c.history = DURATION_MAX,
+            |c| c.batch_max = 1,
+            |c| c.concurrency = ConcurrencyLimits { start: 1, max: 1, cut_pause: Duration::ZERO },
+            |c| c.depth_max = 1,
+            |c| c.delay_s_max = 0,
+            |c| c.lost_leases_max = 0,
+            |c| c.region = "cn-hangzhou".into(),
+            |c| c.limits = Limits::function_graph(),
+        ];
+        for change in changes {
+            let mut config = EngineConfig::default();
+            change(&mut config);
+            config.proved().unwrap();
+        }
+    }
 }

@@ -23,10 +23,10 @@ use crate::core::destination::RecordForm;
 use crate::core::envelope::InvokeJob;
 use crate::core::retry::RetryPolicy;
 use crate::core::sideline::Sideline;
-
+use crate::counters::{Counters, EngineCounters};
 use crate::dispatch::{self, Budgets, Lanes, Permits, Starts};
-use crate::enqueue;
 use crate::tasks::{Records, sweep};
+use crate::{enqueue, fit};
 
 /// Asynchronous invocation: an [`Invoke`] that queues, and what runs the queue.
 ///
@@ -56,15 +56,21 @@ pub(crate) struct Shared {
     /// What runs is let go.
     pub(crate) abandoning: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    pub(crate) counters: Counters,
 }
 
 impl Engine {
     /// An engine that takes invocations and runs what is queued, what an earlier process left too.
     ///
+    /// It warns, through `tracing`, of a queue or a store that does not declare to keep what it
+    /// acknowledges (I35).
+    ///
     /// # Errors
     ///
-    /// `InvalidArgument` that names a setting that cannot be kept; whatever keeps the store from being
-    /// read.
+    /// `InvalidArgument` that names a setting that cannot be kept, or what a driver declares that is
+    /// too little for the settings: sizes, the longest delay, and a store that is gone with its process
+    /// under a queue that is not, which would drop acknowledged tasks with their records. Whatever keeps
+    /// the store from being read.
     ///
     /// # Panics
     ///
@@ -72,6 +78,9 @@ impl Engine {
     pub async fn start(config: EngineConfig, ports: EnginePorts) -> Result<Self> {
         let config = config.proved()?;
         let store = ports.store.clone();
+        let (of_queue, of_store) = (ports.queue.capabilities(), store.capabilities());
+        fit::check(&config, &of_queue, &of_store)?;
+        fit::warn(&of_queue, &of_store);
         let shared = Arc::new(Shared {
             wall: AnchoredClock::new(ports.clock.clone()),
             configs: Configs::load(store.clone(), ports.clock.clone()).await?,
@@ -85,6 +94,7 @@ impl Engine {
             closing: CancellationToken::new(),
             abandoning: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            counters: Counters::default(),
             config,
             ports,
         });
@@ -107,6 +117,11 @@ impl Engine {
             shared.abandoning.cancel();
             shared.tasks.wait().await;
         }
+    }
+
+    /// What this engine has done so far (I32).
+    pub fn counters(&self) -> EngineCounters {
+        self.shared.counters.snapshot()
     }
 
     /// The dead letters of a lane, oldest first, behind a position.

@@ -12,6 +12,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::core::envelope::{Envelope, Head, HttpHead, Job};
 use crate::core::stored_task::StoredTask;
+use crate::counters::Count;
 use crate::engine::Shared;
 use crate::tasks::{Created, TaskKey};
 
@@ -33,9 +34,51 @@ pub(crate) async fn enqueue(
     cx: Context,
     invocation: Invocation,
 ) -> Result<Reply> {
+    let (count, answer) = match answer(shared, cx, invocation).await {
+        Ok(reply) => (Count::Accepted, Ok(reply)),
+        Err(Refusal { count, error }) => (count, Err(error)),
+    };
+    shared.counters.add(count);
+    answer
+}
+
+/// Why an invocation is not queued, or may not be.
+struct Refusal {
+    /// As what it is counted.
+    count: Count,
+    error: Error,
+}
+
+impl Refusal {
+    /// Of a payload that was read to its limit, and no further.
+    fn of_payload(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidArgument => Self { count: Count::TooLarge, error },
+            _ => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let count = match error.kind() {
+            ErrorKind::TaskAlreadyExists => Count::Duplicate,
+            ErrorKind::ResourceExhausted | ErrorKind::ResourceThrottled => Count::Throttled,
+            ErrorKind::Unknown => Count::Unknown,
+            _ => Count::Refused,
+        };
+        Self { count, error }
+    }
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    cx: Context,
+    invocation: Invocation,
+) -> Result<Reply, Refusal> {
     if shared.closing.is_cancelled() {
         let what = "no invocation is queued any more: the platform is shutting down";
-        return Err(Error::new(ErrorKind::ResourceThrottled, what));
+        return Err(Error::new(ErrorKind::ResourceThrottled, what).into());
     }
     let submission = prove(shared, cx, invocation).await?;
     let task_id = submission.envelope.head.task_id.clone();
@@ -49,7 +92,11 @@ pub(crate) async fn enqueue(
 }
 
 /// All that may be refused before anything is written.
-async fn prove(shared: &Arc<Shared>, cx: Context, invocation: Invocation) -> Result<Submission> {
+async fn prove(
+    shared: &Arc<Shared>,
+    cx: Context,
+    invocation: Invocation,
+) -> Result<Submission, Refusal> {
     let Invocation { target, kind, client_ip, asynchronous, request, .. } = invocation;
     let Asynchronous { task_id, delay } = asynchronous.map(|boxed| *boxed).unwrap_or_default();
     let (account, function, qualifier) = match target {
@@ -63,7 +110,7 @@ async fn prove(shared: &Arc<Shared>, cx: Context, invocation: Invocation) -> Res
     let limits = &shared.config.limits;
     if kind == InvocationKind::Http && limits.dialect == Dialect::FunctionGraph {
         let what = "an HTTP function cannot be invoked asynchronously";
-        return Err(Error::invalid("invocation type", what));
+        return Err(Error::invalid("invocation type", what).into());
     }
     if let Some(id) = &task_id {
         Asynchronous::check_task_id("task id", id.as_bytes())?;
@@ -75,12 +122,13 @@ async fn prove(shared: &Arc<Shared>, cx: Context, invocation: Invocation) -> Res
         let (limit, value) = (shared.config.delay_s_max, delay.as_secs_f64());
         if delay.is_zero() || delay > Duration::from_secs(limit) {
             let what = format_args!("{value} seconds is not in (0, {limit}]");
-            return Err(Error::invalid("async delay", what));
+            return Err(Error::invalid("async delay", what).into());
         }
         shared.policy(&job).check_delay(delay)?;
     }
     let (head, body) = request.into_parts();
-    let body = body.read(limits.async_request_body_bytes_max).await?;
+    let body = body.read(limits.async_request_body_bytes_max).await;
+    let body = body.map_err(Refusal::of_payload)?;
     let http = (kind == InvocationKind::Http).then(|| HttpHead {
         method: head.method.to_string(),
         uri: head.uri.to_string(),

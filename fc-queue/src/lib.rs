@@ -13,12 +13,17 @@ mod anchored;
 mod config;
 mod configs;
 pub mod core;
+mod counters;
 pub mod destination;
 mod dispatch;
 pub mod driver;
 mod engine;
 mod enqueue;
+mod fit;
 mod tasks;
 
 pub use config::{EngineConfig, EnginePorts, TaskNews, TaskSink};
+pub use counters::{
+    AttemptCounters, DeliveryCounters, EndCounters, EngineCounters, SubmissionCounters,
+};
 pub use engine::Engine;

@@ -64,6 +64,8 @@ async fn a_lost_lease_cancels_the_run() {
     world.pass(visibility).await;
     assert_eq!(world.seen(), ["f 0 x", "f 0 x"], "again once the lease has ended");
     assert_eq!(*world.functions.peak.lock(), 1, "and not at once");
+    let counters = world.engine.counters();
+    assert_eq!((counters.leases, counters.leases_lost, counters.attempts.cut), (2, 1, 1), "I32");
     assert_eq!(world.statuses().last(), Some(&TaskStatus::Succeeded));
     assert_eq!(world.engine.depth(&world.lane()).await.unwrap(), Default::default());
 }

@@ -46,6 +46,8 @@ pub enum Act {
     Error(ErrorKind),
     /// Takes so long, and then echoes.
     Take(Duration),
+    /// Takes so long and then echoes, or with `true` fails; refused at once beyond so many that run.
+    Within(u32, Duration, bool),
     /// Never answers.
     Never,
     /// Never answers this payload, and echoes any other.
@@ -85,8 +87,13 @@ impl Invoke for Functioning {
             let acts = acts.entry(function.clone()).or_default();
             if acts.len() > 1 { acts.remove(0) } else { acts.first().cloned().unwrap_or(Act::Echo) }
         };
-        let refused =
-            matches!(act, Act::Error(ErrorKind::ResourceExhausted | ErrorKind::ResourceThrottled));
+        let refused = match act {
+            Act::Error(kind) => {
+                matches!(kind, ErrorKind::ResourceExhausted | ErrorKind::ResourceThrottled)
+            }
+            Act::Within(capacity, ..) => *self.running.lock() >= capacity,
+            _ => false,
+        };
         self.seen.lock().push(Seen {
             function: if refused { format!("({function})") } else { function },
             at: self.clock.now(),
@@ -94,6 +101,9 @@ impl Invoke for Functioning {
             payload: String::from_utf8_lossy(&payload).into_owned(),
             request_id: cx.request_id,
         });
+        if refused && matches!(act, Act::Within(..)) {
+            return Err(Error::new(ErrorKind::ResourceExhausted, "no instance is free"));
+        }
         let _running = Running::begin(self);
         let answer = |body: Body, failure| Ok(Reply { failure, ..Reply::new(Response::new(body)) });
         match act {
@@ -107,6 +117,12 @@ impl Invoke for Functioning {
             Act::Take(time) => {
                 self.clock.sleep_until(self.clock.now() + time).await;
                 answer(payload.into(), None)
+            }
+            Act::Within(_, time, fails) => {
+                self.clock.sleep_until(self.clock.now() + time).await;
+                let failure = fails.then_some(FailureType::Unhandled);
+                let body = if fails { r#"{"errorMessage":"as told"}"#.into() } else { payload };
+                answer(body.into(), failure)
             }
             Act::NeverTo(poison) if payload != poison => answer(payload.into(), None),
             Act::Never | Act::NeverTo(_) => std::future::pending().await,

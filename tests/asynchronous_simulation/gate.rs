@@ -13,6 +13,10 @@ use fc::core::port::queue::{
 use fc::core::port::store::{ChangeStream, Record, Revision, StoreCapabilities, When};
 use fc::core::{Queue, Store, Timestamp};
 use fc::{Context, Result};
+use parking_lot::Mutex;
+
+use crate::counts::Seen;
+use crate::truth::{Shared, TrueStore};
 
 /// One life of a process.
 #[derive(Debug)]
@@ -22,12 +26,29 @@ pub(crate) struct Life {
     /// At which step it dies.
     dies_at: AtomicU64,
     is_dead: AtomicBool,
+    /// What is seen of it from outside.
+    pub(crate) seen: Mutex<Seen>,
+    facts: Shared,
+    records: Arc<TrueStore>,
 }
 
 impl Life {
-    pub(crate) fn new(host: String, dies_at: Option<u64>) -> Arc<Self> {
+    pub(crate) fn new(
+        host: String,
+        dies_at: Option<u64>,
+        facts: Shared,
+        records: Arc<TrueStore>,
+    ) -> Arc<Self> {
         let dies_at = AtomicU64::new(dies_at.unwrap_or(u64::MAX));
-        Arc::new(Self { host, steps: AtomicU64::new(0), dies_at, is_dead: AtomicBool::new(false) })
+        let (steps, is_dead) = (AtomicU64::new(0), AtomicBool::new(false));
+        Arc::new(Self { host, steps, dies_at, is_dead, seen: Mutex::default(), facts, records })
+    }
+
+    fn settled(&self, token: &LeaseToken, settlement: &Settlement, answer: &Result<()>) {
+        let name = token.task.strip_prefix("i/").unwrap_or_default();
+        let is_tracked = self.facts.lock().is_tracked(name);
+        let recorded = is_tracked.then(|| self.records.ending(name));
+        self.seen.lock().settled(token, settlement, answer, recorded);
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -89,7 +110,9 @@ impl<Q: Queue> Queue for Gated<Q> {
         max: usize,
         visibility: Duration,
     ) -> Result<Vec<Leased>> {
-        self.life.around(self.good.lease(cx, lane, max, visibility)).await
+        let leased = self.life.around(self.good.lease(cx, lane, max, visibility)).await?;
+        self.life.seen.lock().leased(&leased);
+        Ok(leased)
     }
 
     async fn extend(&self, cx: Context, lease: &LeaseToken, visibility: Duration) -> Result<()> {
@@ -97,11 +120,18 @@ impl<Q: Queue> Queue for Gated<Q> {
     }
 
     async fn settle(&self, cx: Context, lease: &LeaseToken, settlement: Settlement) -> Result<()> {
-        self.life.around(self.good.settle(cx, lease, settlement)).await
+        let settled = self.good.settle(cx, lease, settlement.clone());
+        let answer = self.life.around(settled).await;
+        self.life.settled(lease, &settlement, &answer);
+        answer
     }
 
     async fn cancel(&self, cx: Context, lane: &Lane, id: &str) -> Result<Cancelled> {
-        self.life.around(self.good.cancel(cx, lane, id)).await
+        let cancelled = self.life.around(self.good.cancel(cx, lane, id)).await?;
+        if cancelled == Cancelled::Removed {
+            self.life.seen.lock().cancelled();
+        }
+        Ok(cancelled)
     }
 
     async fn depth(&self, lane: &Lane) -> Result<LaneDepth> {

@@ -19,6 +19,7 @@ use fc::store::MemoryStore;
 use fc::{Context, Error, Result};
 use fc_testkit::SimClock;
 use fc_testkit::history::{Ending, Submission, What};
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 
 use crate::log::{Draws, Log};
@@ -114,6 +115,11 @@ impl Facts {
     /// The newest lease of a task, `function/id`.
     pub(crate) fn fence(&self, task: &str) -> u64 {
         self.fences.get(task).copied().unwrap_or_default()
+    }
+
+    /// Whether a record is kept of a task, `function/id`.
+    pub(crate) fn is_tracked(&self, task: &str) -> bool {
+        self.pushed.get(task).is_some_and(|known| known.is_tracked)
     }
 
     /// The ends of what nobody records but the queue.
@@ -407,6 +413,13 @@ pub(crate) struct TrueStore {
 }
 
 impl TrueStore {
+    /// How a task, `function/id`, has ended by its record.
+    pub(crate) fn ending(&self, task: &str) -> Option<Ending> {
+        let key = format!("task/{}/{task}", crate::world::account());
+        let record = self.good.get(&key).now_or_never().unwrap().unwrap();
+        record.and_then(|record| ending_of(&record.value))
+    }
+
     /// Writes down that a record says for the first time that a task is over.
     fn put_record(&self, key: &str, value: &[u8], before: Option<&Record>) {
         let Some(name) = key.strip_prefix("task/") else { return };

@@ -60,6 +60,7 @@ impl Invoke for Witness {
     async fn invoke(&self, cx: Context, invocation: Invocation) -> Result<Reply> {
         /// What the platform gives a function.
         const TIMEOUT: Duration = Duration::from_secs(90);
+        self.life.seen.lock().asked();
         self.life.step().await;
         let Target::Named { function, .. } = &invocation.target else {
             panic!("by name");

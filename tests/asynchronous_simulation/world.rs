@@ -24,6 +24,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
+use crate::counts::{self, Counted};
 use crate::gate::{Gated, Life};
 use crate::log::{Draws, Log};
 use crate::truth::{Bug, NAMES, Shared, TrueQueue, TrueStore, facts};
@@ -32,7 +33,7 @@ use crate::workload::{
     AGE, FUNCTIONS, Happening, Op, Plan, config_of, destinations_of, plan, ttl_ms_of,
 };
 
-fn account() -> AccountId {
+pub(crate) fn account() -> AccountId {
     AccountId::new("1234").unwrap()
 }
 
@@ -48,6 +49,10 @@ pub(crate) struct Run {
     pub(crate) crashes: u64,
     pub(crate) acks: usize,
     pub(crate) attempts: usize,
+    /// What each life has counted.
+    pub(crate) lives: Vec<Counted>,
+    /// Nothing failed, died or was told to finish.
+    pub(crate) is_calm: bool,
 }
 
 struct World {
@@ -66,6 +71,7 @@ struct World {
     draws: Draws,
     hosts: u64,
     crashes: u64,
+    drains: u64,
     happenings: BTreeMap<(Instant, u64), Happening>,
     happened: u64,
     next_request: u64,
@@ -73,6 +79,8 @@ struct World {
     promised: Arc<Mutex<BTreeSet<(&'static str, String)>>>,
     /// Client calls under way.
     calls: Arc<AtomicU64>,
+    /// Of lives that are over.
+    counted: Vec<Counted>,
 }
 
 /// A process: all that it does dies with its runtime.
@@ -83,6 +91,20 @@ struct Process {
     open: Arc<Mutex<BTreeSet<String>>>,
     drained: Option<Arc<OnceLock<()>>>,
     runtime: Runtime,
+}
+
+impl Process {
+    /// What it has counted, and what was seen of it; `None`: its engine has not started.
+    fn counted(&self) -> Option<Counted> {
+        let counters = self.engine.get()?.counters();
+        Some(Counted {
+            host: self.life.host.clone(),
+            has_died: self.life.is_dead(),
+            has_drained: self.drained.is_some(),
+            seen: self.life.seen.lock().numbers(),
+            counters,
+        })
+    }
 }
 
 thread_local! {
@@ -138,13 +160,16 @@ pub(crate) fn run(seed: u64, bug: Bug) -> Run {
     };
     let found = found.iter().filter(is_promised).filter(has_client);
     wrong.extend(found.map(ToString::to_string));
+    let is_calm = !world.plan.has_faults && world.crashes == 0 && world.drains == 0;
+    let lives = world.counted();
     if bug == Bug::Nothing {
         wrong.append(&mut world.facts.lock().anomalies);
+        wrong.append(&mut counts::judge(&lives, &events, is_calm));
     }
     let count = |of: fn(&What) -> bool| events.iter().filter(|event| of(&event.what)).count();
     let acks = count(|what| matches!(what, What::Ack { .. }));
     let attempts = count(|what| matches!(what, What::AttemptBegin { .. }));
-    Run { crashes: world.crashes, acks, attempts, wrong, events }
+    Run { crashes: world.crashes, acks, attempts, wrong, events, lives, is_calm }
 }
 
 /// Tasks of which a submission had no answer: perhaps nobody has queued them, and stopped they tell
@@ -200,11 +225,13 @@ impl World {
             draws: Draws(seed ^ 0x11fe),
             hosts: 0,
             crashes: 0,
+            drains: 0,
             happenings,
             happened,
             next_request: 0,
             promised: Arc::default(),
             calls: Arc::default(),
+            counted: Vec::new(),
             plan,
         }
     }
@@ -290,6 +317,7 @@ impl World {
                 let host = process.life.host.clone();
                 let deadline_ms = deadline.as_millis() as u64;
                 self.log.record(&host, What::DrainBegin { deadline_ms });
+                self.drains += 1;
                 let drained = Arc::new(OnceLock::new());
                 process.drained = Some(drained.clone());
                 let engine = process.engine.get().unwrap().clone();
@@ -311,7 +339,8 @@ impl World {
             let most = self.draws.of(&[10, 60, 300]);
             self.draws.below(most)
         });
-        let life = Life::new(format!("p{}", self.hosts), dies_at);
+        let (facts, records) = (self.facts.clone(), self.records.clone());
+        let life = Life::new(format!("p{}", self.hosts), dies_at, facts, records);
         let config = EngineConfig {
             retry: RetryPolicy { age: AGE, ..RetryPolicy::function_compute() },
             visibility: self.plan.visibility,
@@ -400,6 +429,7 @@ impl World {
                     let is_named = id.is_some();
                     invocation.asynchronous = Some(Box::new(Asynchronous { task_id: id, delay }));
                     let answer = engine.invoke(cx, invocation).await;
+                    life.seen.lock().answered(&answer);
                     let is_taken = |kind| kind == ErrorKind::TaskAlreadyExists;
                     if is_named && answer.as_ref().map_or_else(|e| is_taken(e.kind()), |_| true) {
                         promised.lock().insert((function, task));
@@ -433,6 +463,13 @@ impl World {
         self.happenings.insert((at, self.happened), happening);
     }
 
+    /// What all lives have counted.
+    fn counted(&mut self) -> Vec<Counted> {
+        let mut counted = std::mem::take(&mut self.counted);
+        counted.extend(self.processes.iter().filter_map(Process::counted));
+        counted
+    }
+
     /// Lets all processes do what they can do now.
     fn settle(&self) {
         loop {
@@ -463,6 +500,8 @@ impl World {
         while let Some(index) = self.processes.iter().position(is_over) {
             let process = self.processes.remove(index);
             let host = process.life.host.clone();
+            // Before it is dropped with all that it does.
+            self.counted.extend(process.counted());
             if process.life.is_dead() {
                 self.crashes += 1;
                 self.plan.crashes = self.plan.crashes.saturating_sub(1);

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 
 use crate::core::envelope::{Envelope, HttpHead, InvokeJob};
 use crate::core::retry::Outcome;
+use crate::counters::{Count, Counters};
 use crate::engine::Shared;
 
 /// What came of an attempt.
@@ -62,6 +63,35 @@ fn error_body(error: &Error) -> String {
     serde_json::json!({ "errorMessage": error.message(), "errorType": error.code() }).to_string()
 }
 
+/// An attempt that is counted; dropped without an answer it was given up.
+struct Begun<'c> {
+    counters: &'c Counters,
+    end: Count,
+}
+
+impl<'c> Begun<'c> {
+    fn count(counters: &'c Counters) -> Self {
+        counters.add(Count::AttemptBegun);
+        Self { counters, end: Count::AttemptCut }
+    }
+
+    fn answered(mut self, outcome: Outcome) {
+        self.end = match outcome {
+            Outcome::Succeeded => Count::AttemptSucceeded,
+            Outcome::FunctionError(_) => Count::AttemptFunctionError,
+            Outcome::Throttled => Count::AttemptThrottled,
+            Outcome::System => Count::AttemptSystemError,
+            Outcome::Invalid(_) => Count::AttemptInvalid,
+        };
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.counters.add(self.end);
+    }
+}
+
 /// Runs a function once.
 pub(super) async fn attempt(
     shared: &Shared,
@@ -77,6 +107,13 @@ pub(super) async fn attempt(
     // The submission's own, in every attempt: what the caller was told.
     let request_id = envelope.head.request_id.parse().unwrap_or(RequestId::NIL);
     let cx = Context { attempt, ..Context::new(request_id) };
+    let begun = Begun::count(&shared.counters);
+    let answer = run(shared, cx, invocation).await;
+    begun.answered(answer.outcome);
+    answer
+}
+
+async fn run(shared: &Shared, cx: Context, invocation: Invocation) -> Answer {
     let reply = match shared.ports.invoke.invoke(cx, invocation).await {
         Ok(reply) => reply,
         Err(error) => return Answer::of_error(&error),

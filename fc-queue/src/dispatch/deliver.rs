@@ -8,6 +8,7 @@ use super::lease::{Held, Lost};
 use super::run::{Load, Work, note_of, settle};
 use crate::core::destination::{Address, Message, Source};
 use crate::core::retry::Next;
+use crate::counters::Count;
 
 /// Delivers a result once; again by the delivery's policy, and as long as that allows.
 pub(super) async fn deliver(
@@ -41,7 +42,7 @@ pub(super) async fn deliver(
     let error = match delivered {
         Ok(()) => {
             ending::delivered(work, true, held).await?;
-            return settle(held, Verdict::Done).await;
+            return settle(held, Verdict::Done, &[Count::DeliveryDone]).await;
         }
         Err(error) => error,
     };
@@ -49,10 +50,11 @@ pub(super) async fn deliver(
     let now = shared.wall.now();
     let decision = policy.decide(&work.progress, Some(error.retry()), now, work.seed());
     if let Next::Retry { at } = decision.next {
-        return settle(held, Verdict::Retry { at, note: note_of(&decision.progress) }).await;
+        let verdict = Verdict::Retry { at, note: note_of(&decision.progress) };
+        return settle(held, verdict, &[Count::DeliveryRetried]).await;
     }
     ending::delivered(work, false, held).await?;
-    settle(held, ending::undeliverable(&error)).await
+    settle(held, ending::undeliverable(&error), &[Count::DeliveryDead]).await
 }
 
 fn message(work: &Work<'_>, destination: &str, status: TaskStatus) -> Result<(Address, Message)> {

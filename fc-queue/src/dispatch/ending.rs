@@ -14,11 +14,12 @@ use super::run::{Work, settle};
 use crate::core::envelope::{Envelope, InvokeJob, Job};
 use crate::core::retry::{Outcome, RetryPolicy};
 use crate::core::stored_task::{Ending, EndingAnswer, StoredTask};
+use crate::counters::Count;
 use crate::engine::{NO_NOTE, Shared};
 use crate::tasks::TaskKey;
 
 /// Longest reason of a dead letter, bytes.
-const REASON_BYTES_MAX: usize = 1024;
+pub(crate) const REASON_BYTES_MAX: usize = 1024;
 
 /// An end that was decided.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +118,7 @@ pub(super) async fn again(
     held: &mut Held<'_>,
 ) -> Result<(), Lost> {
     let Some(ending) = task.ending.clone() else {
-        settle(held, Verdict::Done).await?;
+        settle(held, Verdict::Done, &[count_of(task.task.status)]).await?;
         return Ok(());
     };
     let mut pause = Pause::default();
@@ -179,6 +180,7 @@ async fn conclude(
     let Work { shared, envelope, .. } = work;
     let ended = Ended { envelope, ending, body, status };
     let mut found = None;
+    let mut is_deliverable = true;
     let settlement = match follow_up::of(shared, work.account, job, &ended) {
         Ok(follow) => {
             let task = follow.as_ref().map(|follow| follow.task.clone());
@@ -186,15 +188,21 @@ async fn conclude(
             settlement(status, ending, message, task)
         }
         Err(error) => {
+            is_deliverable = false;
             undelivered(work, &error, held).await?;
             Settlement::from(undeliverable(&error))
         }
     };
-    if let Err(error) = held.settle(settlement).await? {
-        // What follows is not one that the queue can keep.
-        found = None;
-        undelivered(work, &error, held).await?;
-        settle(held, undeliverable(&error)).await?;
+    let counts = [count_of(status), Count::DeliveryDead];
+    match held.settle(settlement).await? {
+        Ok(()) if is_deliverable => held.count(&counts[..1]),
+        Ok(()) => held.count(&counts),
+        Err(error) => {
+            // What follows is not one that the queue can keep.
+            found = None;
+            undelivered(work, &error, held).await?;
+            settle(held, undeliverable(&error), &counts).await?;
+        }
     }
     if let Some(follow) = &found {
         follow.queued(shared, work.account);
@@ -222,9 +230,24 @@ fn settlement(
     Settlement { verdict, follow_ups: follow_up.into_iter().collect() }
 }
 
-fn dead_letter(reason: &str) -> Verdict {
-    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
-    Verdict::Bury { reason: reason[..end].to_owned(), note: NO_NOTE }
+fn dead_letter(text: &str) -> Verdict {
+    Verdict::Bury { reason: reason(text), note: NO_NOTE }
+}
+
+/// As much of a reason as is kept.
+pub(super) fn reason(text: &str) -> String {
+    text[..text.floor_char_boundary(REASON_BYTES_MAX)].to_owned()
+}
+
+/// As what an end is counted.
+fn count_of(status: TaskStatus) -> Count {
+    match status {
+        TaskStatus::Succeeded => Count::EndSucceeded,
+        TaskStatus::Expired => Count::EndExpired,
+        TaskStatus::Stopped => Count::EndStopped,
+        TaskStatus::Invalid => Count::EndInvalid,
+        _ => Count::EndFailed,
+    }
 }
 
 /// What becomes of a result whose destination never gets it.
@@ -307,6 +330,7 @@ async fn take_out(
     }
     let lane = Lane::new(&task.lane)?;
     if shared.ports.queue.cancel(cx, &lane, &envelope.queue_id()).await? == Cancelled::Removed {
+        shared.counters.add(Count::EndStopped);
         shared.sideline.lock().over(key.account, function);
     }
     Ok(())

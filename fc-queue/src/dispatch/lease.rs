@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use fc_core::port::queue::{LeaseToken, Settlement};
+use fc_core::port::queue::{LeaseToken, Settlement, Verdict};
 use fc_core::{Error, ErrorKind, Instant, Result};
 
+use crate::counters::Count;
 use crate::engine::Shared;
 
 /// Renewals in the time that a lease holds.
@@ -42,6 +43,7 @@ pub(super) struct Held<'s> {
 impl<'s> Held<'s> {
     /// A task that was leased after `asked_at`.
     pub(super) fn new(shared: &'s Shared, token: LeaseToken, asked_at: Instant) -> Self {
+        shared.counters.add(Count::Leased);
         let visibility = shared.config.visibility;
         let renew_at = asked_at + visibility / RENEWALS;
         Self { shared, token, renew_at, ends_at: asked_at + visibility }
@@ -49,6 +51,10 @@ impl<'s> Held<'s> {
 
     pub(super) fn token(&self) -> &LeaseToken {
         &self.token
+    }
+
+    pub(super) fn count(&self, counts: &[Count]) {
+        counts.iter().for_each(|count| self.shared.counters.add(*count));
     }
 
     /// Does `work` and renews the lease meanwhile. `Lost` drops the work half done: it is run
@@ -85,12 +91,13 @@ impl<'s> Held<'s> {
             _ => {
                 let LeaseToken { lane, task, .. } = &self.token;
                 tracing::warn!(%lane, task, "a lease is lost: its task runs again");
+                self.shared.counters.add(Count::LeaseLost);
                 Err(Lost)
             }
         }
     }
 
-    /// Ends the lease, however often it takes while it holds.
+    /// Ends the lease, however often it takes while it holds. A dead letter is counted here.
     ///
     /// # Errors
     ///
@@ -101,6 +108,17 @@ impl<'s> Held<'s> {
         settlement: impl Into<Settlement>,
     ) -> Result<Result<(), Error>, Lost> {
         let settlement = settlement.into();
+        let settled = self.settle_until_known(&settlement).await?;
+        if settled.is_ok() && matches!(settlement.verdict, Verdict::Bury { .. }) {
+            self.shared.counters.add(Count::DeadLetter);
+        }
+        Ok(settled)
+    }
+
+    async fn settle_until_known(
+        &mut self,
+        settlement: &Settlement,
+    ) -> Result<Result<(), Error>, Lost> {
         let (shared, token) = (self.shared, self.token.clone());
         let queue = &shared.ports.queue;
         let mut may_be_settled = false;
@@ -114,7 +132,10 @@ impl<'s> Held<'s> {
             match error.kind() {
                 // That was us: the answer was lost.
                 ErrorKind::Conflict if may_be_settled => return Ok(Ok(())),
-                ErrorKind::Conflict => return Err(Lost),
+                ErrorKind::Conflict => {
+                    shared.counters.add(Count::LeaseLost);
+                    return Err(Lost);
+                }
                 ErrorKind::InvalidArgument => return Ok(Err(error)),
                 kind => may_be_settled |= kind == ErrorKind::Unknown,
             }

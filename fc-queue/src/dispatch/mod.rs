@@ -14,7 +14,7 @@ mod run;
 mod starts;
 
 pub(crate) use budgets::Budgets;
-pub(crate) use ending::stopped_in_queue;
+pub(crate) use ending::{REASON_BYTES_MAX, stopped_in_queue};
 pub(crate) use follow_up::check_destinations;
 pub(crate) use lanes::{Lanes, discover};
 pub(crate) use permits::Permits;

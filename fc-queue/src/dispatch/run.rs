@@ -18,6 +18,7 @@ use super::lease::{Held, Lost};
 use crate::core::envelope::{Envelope, InvokeJob, Job};
 use crate::core::retry::{Next, Outcome, Progress, RetryPolicy};
 use crate::core::stored_task::StoredTask;
+use crate::counters::Count;
 use crate::engine::{NO_NOTE, Shared};
 use crate::tasks::TaskKey;
 
@@ -130,13 +131,21 @@ fn work<'w>(shared: &'w Arc<Shared>, envelope: Envelope, leased: &Leased) -> Res
 /// A task that this version of the engine cannot read is kept for one that can.
 async fn bury(held: &mut Held<'_>, error: &Error, note: Bytes) -> Result<Load, Lost> {
     tracing::error!(task = held.token().task, %error, "a task cannot be read");
-    settle(held, Verdict::Bury { reason: error.message().to_owned(), note }).await
+    let verdict = Verdict::Bury { reason: ending::reason(error.message()), note };
+    settle(held, verdict, &[]).await
 }
 
-/// Settles with what the queue cannot refuse.
-pub(super) async fn settle(held: &mut Held<'_>, verdict: Verdict) -> Result<Load, Lost> {
-    if let Err(error) = held.settle(verdict).await? {
-        tracing::error!(task = held.token().task, %error, "a settlement was refused");
+/// Settles with what the queue cannot refuse, and counts what that is.
+pub(super) async fn settle(
+    held: &mut Held<'_>,
+    verdict: Verdict,
+    counts: &[Count],
+) -> Result<Load, Lost> {
+    match held.settle(verdict).await? {
+        Ok(()) => held.count(counts),
+        Err(error) => {
+            tracing::error!(task = held.token().task, %error, "a settlement was refused");
+        }
     }
     Ok(Load::Unknown)
 }
@@ -145,7 +154,8 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
     let Work { shared, envelope, .. } = work;
     let not_before = Timestamp::from_unix_millis(job.not_before);
     if work.is_first() && !due(shared, not_before, held).await? {
-        return settle(held, Verdict::Retry { at: not_before, note: NO_NOTE }).await;
+        let verdict = Verdict::Retry { at: not_before, note: NO_NOTE };
+        return settle(held, verdict, &[Count::GivenBack]).await;
     }
     let now = shared.wall.now();
     let policy = shared.policy(job);
@@ -168,7 +178,9 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
                 ending::again(work, job, *task, held).await?;
                 return Ok(Load::Unknown);
             }
-            Ok(Begin::Refused) => return settle(held, Verdict::Done).await,
+            Ok(Begin::Refused) => {
+                return settle(held, Verdict::Done, &[Count::Withdrawn]).await;
+            }
             Err(error) => {
                 tracing::warn!(task = envelope.head.task_id, %error, "no record can be kept");
                 let answer = Answer::none(Outcome::System, error.message().to_owned());
@@ -178,7 +190,8 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
     }
     if shared.closing.is_cancelled() {
         // Leased before the engine was told to close, and not begun (I28): for whoever comes next.
-        return settle(held, Verdict::Retry { at: shared.wall.now(), note: work.note() }).await;
+        let verdict = Verdict::Retry { at: shared.wall.now(), note: work.note() };
+        return settle(held, verdict, &[Count::GivenBack]).await;
     }
     // Writing that down took its time (I7).
     if policy.is_expired(&work.progress, shared.wall.now()) {
@@ -209,7 +222,8 @@ async fn invoke(work: &Work<'_>, job: &InvokeJob, held: &mut Held<'_>) -> Result
         }
         Attempted::Abandoned => {
             let note = note_of(&work.progress.after(Outcome::System));
-            settle(held, Verdict::Retry { at: shared.wall.now(), note }).await
+            let verdict = Verdict::Retry { at: shared.wall.now(), note };
+            settle(held, verdict, &[Count::GivenBack]).await
         }
     }
 }
@@ -322,7 +336,7 @@ async fn decide(
                 return Ok(load);
             }
             let note = note_of(&decision.progress);
-            settle(held, Verdict::Retry { at, note }).await?;
+            settle(held, Verdict::Retry { at, note }, &[Count::Retried]).await?;
             work.tell(TaskStatus::Retrying, attempts);
             return Ok(load);
         }

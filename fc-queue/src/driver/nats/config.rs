@@ -28,7 +28,7 @@ pub struct NatsQueueConfig {
     /// server sets that aside as it makes the stream, and a quarter more (at least 64 MiB) for what
     /// must be written nevertheless.
     pub log_bytes_max: u64,
-    /// Largest payload, bytes; by default 256 KiB. It must leave 68 KiB of what the server takes as a
+    /// Largest payload, bytes; by default 512 KiB. It must leave 68 KiB of what the server takes as a
     /// message (`max_payload`, 1 MiB by default).
     pub payload_bytes_max: u64,
     /// Payloads that are kept in memory for whoever leases them next, bytes; by default 64 MiB.
@@ -47,7 +47,7 @@ impl NatsQueueConfig {
             replicas: 1,
             synced: false,
             log_bytes_max: 2 << 30,
-            payload_bytes_max: 256 * 1024,
+            payload_bytes_max: 512 * 1024,
             cache_bytes_max: 64 << 20,
             answer_within: Duration::from_secs(10),
         }
