@@ -42,6 +42,7 @@ mod ledger;
 mod log;
 mod plan;
 mod queue;
+mod seat;
 mod shared;
 #[cfg(test)]
 mod tests;
