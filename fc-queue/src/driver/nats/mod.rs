@@ -9,7 +9,8 @@
 //! the message is not stored, and what it was to say is decided again. So each fact was true when it
 //! was stored, all operations are linearizable, and a lost answer is found out by reading on. What
 //! changes nothing (a lease that finds nothing, a depth, a list) is answered when the server has said
-//! that nothing was written since.
+//! that nothing was written since. A caller that is alone writes its message in its own poll, which
+//! saves two wake-ups; a second one has a task of the queue go on.
 //!
 //! Each process keeps an index of the tasks in memory; other processes' facts come over a core subject
 //! beside the stream, and where one was missed the stream is read. Payloads are read when they are
@@ -42,6 +43,7 @@ mod ledger;
 mod log;
 mod plan;
 mod queue;
+mod seat;
 mod shared;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use fc_core::port::queue::{
     Settlement, TaskView,
 };
 use fc_core::{Clock, Context, Error, ErrorKind, Instant, Queue, Result, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -21,6 +22,7 @@ use super::connect::{Connected, connect};
 use super::follower::follow;
 use super::ledger::Spot;
 use super::plan::{Answer, Op, Portion, Taken};
+use super::seat::Seat;
 use super::shared::Shared;
 use super::writer::{Ask, Fate, Writer};
 
@@ -41,8 +43,9 @@ pub struct NatsQueue {
     shared: Arc<Shared>,
     capabilities: QueueCapabilities,
     asks: mpsc::Sender<Ask>,
+    seat: Arc<Seat<Writer>>,
     answer_within: Duration,
-    tasks: [JoinHandle<()>; 2],
+    follower: JoinHandle<()>,
 }
 
 impl NatsQueue {
@@ -57,12 +60,10 @@ impl NatsQueue {
     pub async fn connect(config: NatsQueueConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let Connected { shared, capabilities, bells } = Box::pin(connect(&config, clock)).await?;
         let (asks, asked) = mpsc::channel(ASKED_MAX);
-        let tasks = [
-            tokio::spawn(follow(shared.clone(), bells)),
-            tokio::spawn(Writer::new(shared.clone()).run(asked)),
-        ];
+        let seat = Seat::new(Writer::new(shared.clone(), asked), Handle::current());
+        let follower = tokio::spawn(follow(shared.clone(), bells));
         let answer_within = config.answer_within;
-        Ok(Self { shared, capabilities, asks, answer_within, tasks })
+        Ok(Self { shared, capabilities, asks, seat, answer_within, follower })
     }
 
     async fn ask(&self, deadline: Instant, op: Op) -> Result<(Answer, u64)> {
@@ -75,7 +76,7 @@ impl NatsQueue {
             if self.asks.send(ask).await.is_err() {
                 return Err(closed());
             }
-            replied.await.map_err(|_| closed())
+            self.seat.attend(replied).await.map_err(|_| closed())
         };
         match clock.with_deadline(until, asked).await {
             Ok(Ok((answer, sequence))) => Ok((answer?, sequence)),
@@ -285,7 +286,8 @@ impl Queue for NatsQueue {
 
 impl Drop for NatsQueue {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.follower.abort();
+        self.seat.close();
     }
 }
 

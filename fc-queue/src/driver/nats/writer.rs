@@ -15,6 +15,7 @@ use super::fact::Batch;
 use super::ledger::Ledger;
 use super::log::Entry;
 use super::plan::{Answer, Op, Outcome, Plan};
+use super::seat::Work;
 use super::shared::Shared;
 
 /// Operations that wait for the next message, beside those in the channel.
@@ -74,50 +75,69 @@ struct Round {
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    asks: mpsc::Receiver<Ask>,
     pending: VecDeque<Ask>,
     number: u64,
+    /// Who was answered by the last message.
+    answered: usize,
     /// Messages in a row that others came before.
     losses: u32,
     is_cutting: Arc<std::sync::atomic::AtomicBool>,
 }
 
-impl Writer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: VecDeque::new(), number: 0, losses: 0, is_cutting: Arc::default() }
+impl Work for Writer {
+    fn is_asked(&self) -> bool {
+        !self.pending.is_empty() || !self.asks.is_empty()
     }
 
-    /// Runs until nobody asks any more.
-    pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        loop {
-            if self.pending.is_empty() {
-                match asks.recv().await {
-                    Some(ask) => self.pending.push_back(ask),
-                    None => return,
-                }
-            }
-            self.gather(&mut asks).await;
-            self.give_turn().await;
-            let carried = self.to_carry().await;
-            let round = self.plan(&carried);
-            self.perform(round).await;
-            self.cut();
-        }
+    /// Writes a message.
+    async fn turn(mut self) -> Self {
+        self.draw();
+        self.give_turn().await;
+        let carried = self.to_carry().await;
+        let round = self.plan(&carried);
+        self.answered = 0;
+        self.perform(round).await;
+        self.cut();
+        self
     }
 
     /// Takes what is asked already. Whoever was just answered may be about to ask again, and would
     /// have to wait for a whole message: they are let go first, as long as more comes.
-    async fn gather(&mut self, asks: &mut mpsc::Receiver<Ask>) {
+    async fn gather(&mut self) {
+        self.draw();
+        if self.answered + self.pending.len() < 2 {
+            return;
+        }
         for _ in 0..GATHERED_MAX {
             let before = self.pending.len();
-            while self.pending.len() < PENDING_MAX
-                && let Ok(ask) = asks.try_recv()
-            {
-                self.pending.push_back(ask);
-            }
+            tokio::task::yield_now().await;
+            self.draw();
             if before > 0 && self.pending.len() == before {
                 return;
             }
-            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, asks: mpsc::Receiver<Ask>) -> Self {
+        Self {
+            shared,
+            asks,
+            pending: VecDeque::new(),
+            number: 0,
+            answered: 0,
+            losses: 0,
+            is_cutting: Arc::default(),
+        }
+    }
+
+    fn draw(&mut self) {
+        while self.pending.len() < PENDING_MAX
+            && let Ok(ask) = self.asks.try_recv()
+        {
+            self.pending.push_back(ask);
         }
     }
 
@@ -180,7 +200,7 @@ impl Writer {
                 let bytes = (encoded.len() + body.len()) as u64;
                 let written = Some((previous, batch));
                 self.shared.read(&Entry { sequence, written, body: None, bytes });
-                reply(asked, sequence);
+                self.reply(asked, sequence);
                 if self.shared.has_company() {
                     self.shared.log.ring(sequence, previous, &encoded).await;
                 }
@@ -194,6 +214,7 @@ impl Writer {
                 }
             }
             Err(full) => {
+                self.answered = asked.len();
                 for (ask, answer) in asked {
                     // What changes nothing was decided at a state that may be gone: again.
                     let answer = answer.and_then(|_| Err(full.duplicate()));
@@ -209,7 +230,7 @@ impl Writer {
             return;
         }
         match self.shared.log.ends().await {
-            Ok(ends) if ends.last == previous => reply(asked, previous),
+            Ok(ends) if ends.last == previous => self.reply(asked, previous),
             Ok(ends) => {
                 self.put_back(asked);
                 if ends.last > previous {
@@ -288,6 +309,14 @@ impl Writer {
             return Ok(());
         }
         Err(Error::internal("the log is not read to its end"))
+    }
+
+    fn reply(&mut self, asked: Vec<(Ask, Result<Answer>)>, sequence: u64) {
+        self.answered = asked.len();
+        for (ask, answer) in asked {
+            // Who went away has what it asked for, or finds out.
+            let _ = ask.reply.send((answer, sequence));
+        }
     }
 
     fn put_back(&mut self, asked: Vec<(Ask, Result<Answer>)>) {
@@ -377,13 +406,6 @@ fn is_mostly_waste(ledger: &Ledger) -> bool {
     let is_long = ledger.messages() > 4 * (ledger.live() + slack);
     let is_large = ledger.bytes > (256 << 20) && ledger.bytes > 4 * ledger.live_bytes();
     (is_long || is_large) && ledger.live() > 0 && ledger.needed() < ledger.first + slack
-}
-
-fn reply(asked: Vec<(Ask, Result<Answer>)>, sequence: u64) {
-    for (ask, answer) in asked {
-        // Who went away has what it asked for, or finds out.
-        let _ = ask.reply.send((answer, sequence));
-    }
 }
 
 fn written_at(encoded: &[u8]) -> Option<fc_core::Timestamp> {
