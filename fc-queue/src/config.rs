@@ -49,8 +49,12 @@ pub struct EngineConfig {
     pub lost_leases_max: u32,
     /// Tasks that run at once in this process. Default: from 64 to 1024.
     pub concurrency: ConcurrencyLimits,
-    /// The same of one lane. Default: from 16 to 256.
+    /// The same of one lane, whose limit falls when its tasks find no capacity, and rises when they
+    /// run. Default: from 16 to 256.
     pub lane_concurrency: ConcurrencyLimits,
+    /// A lane's limit is halved at most once in this time; what else is throttled in it takes one task
+    /// off. Default: 1 s.
+    pub cut_pause: Duration,
     /// Tasks that are leased at once. Default: 32.
     pub batch_max: usize,
     /// How often the queue is asked for lanes that other processes have begun. Default: 2 s.
@@ -81,7 +85,6 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        let cut_pause = Duration::from_secs(1);
         let week = Duration::from_secs(7 * 86_400);
         Self {
             limits: Limits::function_compute(),
@@ -91,8 +94,9 @@ impl Default for EngineConfig {
             delivery_timeout: Duration::from_secs(30),
             visibility: Duration::from_secs(60),
             lost_leases_max: 100,
-            concurrency: ConcurrencyLimits { start: 64, max: 1024, cut_pause },
-            lane_concurrency: ConcurrencyLimits { start: 16, max: 256, cut_pause },
+            concurrency: ConcurrencyLimits { start: 64, max: 1024 },
+            lane_concurrency: ConcurrencyLimits { start: 16, max: 256 },
+            cut_pause: Duration::from_secs(1),
             batch_max: 32,
             rescan: Duration::from_secs(2),
             lane_idle: Duration::from_secs(60),
@@ -133,16 +137,16 @@ impl EngineConfig {
         for (field, limits) in
             [("concurrency", self.concurrency), ("lane_concurrency", self.lane_concurrency)]
         {
-            let ConcurrencyLimits { start, max, cut_pause } = limits;
+            let ConcurrencyLimits { start, max } = limits;
             if start == 0 || max < start || max > RUNNING_MAX {
                 let what =
                     format_args!("{start} to {max} is not a range within 1 to {RUNNING_MAX}");
                 return Err(Error::invalid(field, what));
             }
-            if cut_pause > DURATION_MAX {
-                let what = format_args!("cut_pause: {cut_pause:?} is over {DURATION_MAX:?}");
-                return Err(Error::invalid(field, what));
-            }
+        }
+        if self.cut_pause > DURATION_MAX {
+            let what = format_args!("{:?} is over {DURATION_MAX:?}", self.cut_pause);
+            return Err(Error::invalid("cut_pause", what));
         }
         let body = self.limits.async_request_body_bytes_max;
         for (field, unit, min, max, value) in [
@@ -237,6 +241,7 @@ mod tests {
             lost_leases_max: _,
             concurrency: _,
             lane_concurrency: _,
+            cut_pause: _,
             batch_max: _,
             rescan: _,
             lane_idle: _,
@@ -280,13 +285,13 @@ mod tests {
                     |c| c.concurrency.start = 0,
                     |c| c.concurrency.max = c.concurrency.start - 1,
                     |c| c.concurrency.max = u32::MAX,
-                    |c| c.concurrency.cut_pause = Duration::MAX,
                 ],
             ),
             (
                 "lane_concurrency",
                 vec![|c| c.lane_concurrency.start = 0, |c| c.lane_concurrency.max = u32::MAX],
             ),
+            ("cut_pause", vec![|c| c.cut_pause = Duration::MAX]),
             ("batch_max", vec![|c| c.batch_max = 0, |c| c.batch_max = usize::MAX]),
             ("rescan", vec![|c| c.rescan = Duration::ZERO, |c| c.rescan = Duration::MAX]),
             ("lane_idle", vec![|c| c.lane_idle = Duration::ZERO, |c| c.lane_idle = Duration::MAX]),
@@ -332,7 +337,7 @@ mod tests {
             |c| c.visibility = DURATION_MIN,
             |c| c.history = DURATION_MAX,
             |c| c.batch_max = 1,
-            |c| c.concurrency = ConcurrencyLimits { start: 1, max: 1, cut_pause: Duration::ZERO },
+            |c| c.concurrency = ConcurrencyLimits { start: 1, max: 1 },
             |c| c.depth_max = 1,
             |c| c.delay_s_max = 0,
             |c| c.lost_leases_max = 0,

@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) records: Records,
     pub(crate) sideline: Mutex<Sideline>,
     pub(crate) budgets: Budgets,
-    pub(crate) permits: Arc<Permits>,
+    pub(crate) permits: Permits,
     pub(crate) starts: Starts,
     pub(crate) lanes: Lanes,
     /// Tasks that run here and whose callers may stop them, by account, function and id.

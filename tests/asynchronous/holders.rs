@@ -118,7 +118,7 @@ fn i11_a_task_that_kills_its_holders_is_a_dead_letter() {
 /// does, and nothing is begun.
 #[tokio::test]
 async fn i28_a_drain_puts_back_what_does_not_finish_in_time() {
-    let few = ConcurrencyLimits { start: 4, max: 4, cut_pause: SECOND };
+    let few = ConcurrencyLimits { start: 4, max: 4 };
     let mut world = World::with(|config| config.lane_concurrency = few).await;
     world.act("f", [Act::Never]);
     world.act("g", [Act::Take(SECOND * 5)]);

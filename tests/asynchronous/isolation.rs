@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fc::core::port::queue::Lane;
-use fc::core::{Asynchronous, Clock, FailureType, Instant, Invocation, Invoke};
+use fc::core::{Asynchronous, Clock, ErrorKind, FailureType, Instant, Invocation, Invoke};
 use fc::queue::core::concurrency::ConcurrencyLimits;
 use fc::queue::core::sideline::SidelineLimits;
 use fc::{AccountId, CodeRef, FunctionSpec};
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const A_SECOND: Act = Act::Take(SECOND);
 
 fn limits(start: u32, max: u32) -> ConcurrencyLimits {
-    ConcurrencyLimits { start, max, cut_pause: SECOND }
+    ConcurrencyLimits { start, max }
 }
 
 /// How many tasks a lane has that are not over.
@@ -123,6 +123,32 @@ async fn asy_7_who_waits_for_a_permit_is_next_whatever_a_backlog_wants() {
     let waited = begun(&world, "quiet")[0] - asked;
     assert!(waited <= Duration::from_millis(500) + MS, "the end of one task: {waited:?}");
     assert!(begun(&world, "f").len() < 200, "of ten thousand");
+}
+
+/// ASY-7: a function for which there is never capacity makes its own lane slow, and nobody else's.
+#[tokio::test]
+async fn asy_7_an_account_without_capacity_takes_nobody_elses_permits() {
+    let world = World::with(|config| {
+        config.concurrency = limits(64, 64);
+        config.lane_concurrency = limits(64, 64);
+    })
+    .await;
+    let neighbour = neighbour(&world);
+    world.act("f", [Act::Error(ErrorKind::ResourceThrottled)]);
+    for n in 0..500 {
+        world.submit("f", &n.to_string()).await.unwrap();
+    }
+    world.pass(SECOND * 60).await;
+    let tried = world.engine.counters().attempts.throttled;
+    assert!(tried > 500, "{tried}: it is tried again and again");
+    world.act("quiet", [A_SECOND]);
+    for _ in 0..60 {
+        submit_quiet(&world, neighbour).await;
+    }
+    let now = world.clock.now();
+    world.pass(MS).await;
+    let at_once = begun(&world, "quiet").iter().filter(|at| **at < now + MS).count();
+    assert_eq!(at_once, 60, "there are 64 permits");
 }
 
 /// ASY-11: after a restart a backlog is begun with few, at most twice as many in each round, never

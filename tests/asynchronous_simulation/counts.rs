@@ -181,8 +181,11 @@ pub(crate) fn judge(lives: &[Counted], events: &[Event], is_calm: bool) -> Vec<S
     wrong
 }
 
+/// Where a number is.
+pub(crate) type Place = fn(&mut EngineCounters) -> &mut u64;
+
 /// Every number that there is, by name.
-pub(crate) const ALL: [(&str, fn(&mut EngineCounters) -> &mut u64); 27] = [
+pub(crate) const ALL: [(&str, Place); 27] = [
     ("submissions.accepted", |c| &mut c.submissions.accepted),
     ("submissions.duplicates", |c| &mut c.submissions.duplicates),
     ("submissions.too_large", |c| &mut c.submissions.too_large),

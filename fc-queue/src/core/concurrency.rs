@@ -4,35 +4,38 @@ use std::time::Duration;
 
 use fc_core::Instant;
 
-/// Bounds of a [`Concurrency`].
+/// How many tasks may run at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConcurrencyLimits {
     /// At the beginning: a backlog is not begun as one wave (ASY-11).
     pub start: u32,
     /// At most.
     pub max: u32,
-    /// It is cut at most once in this time: tasks that were begun together are throttled together.
-    pub cut_pause: Duration,
 }
 
 /// A limit on what runs at once: additive increase, multiplicative decrease, as TCP has it.
 ///
 /// Each success admits one more until the first cut, so that the rate at most doubles in the time that
-/// a task takes; after it, one more for each round of successes.
+/// a task takes. After a cut that goes on up to an eighth below where it was cut, which is known to be
+/// near; from there on, one more for each round of successes. Nine tenths of what there is are used so,
+/// where one more for each round all the way would use three quarters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Concurrency {
-    limits: ConcurrencyLimits,
+    max: u64,
+    cut_pause: Duration,
     /// Thousandths of a task.
     milli: u64,
-    is_starting: bool,
+    /// Below it the limit rises fast.
+    known: u64,
     cut_at: Option<Instant>,
 }
 
 impl Concurrency {
-    /// Nothing is known yet.
-    pub fn new(limits: ConcurrencyLimits) -> Self {
-        let start = u64::from(limits.start.clamp(1, limits.max.max(1)));
-        Self { limits, milli: start * 1000, is_starting: true, cut_at: None }
+    /// Nothing is known yet. The limit will be halved at most once in `cut_pause`.
+    pub fn new(limits: ConcurrencyLimits, cut_pause: Duration) -> Self {
+        let max = u64::from(limits.max.max(1)) * 1000;
+        let milli = (u64::from(limits.start) * 1000).clamp(1000, max);
+        Self { max, cut_pause, milli, known: u64::MAX, cut_at: None }
     }
 
     /// How many may run; at least 1.
@@ -42,18 +45,24 @@ impl Concurrency {
 
     /// One has succeeded.
     pub fn succeeded(&mut self) {
-        let by = if self.is_starting { 1000 } else { 1_000_000 / self.milli.max(1) };
-        self.milli = (self.milli + by.max(1)).min(u64::from(self.limits.max.max(1)) * 1000);
+        let one_a_round = (1_000_000 / self.milli.max(1)).max(1);
+        let by = self.known.saturating_sub(self.milli).clamp(one_a_round, 1000);
+        self.milli = (self.milli + by).min(self.max);
     }
 
-    /// One found no capacity: half as many, unless that was just decided.
-    pub fn throttled(&mut self, now: Instant) {
-        let is_told = self.cut_at.is_some_and(|cut| now < cut + self.limits.cut_pause);
-        if !is_told {
-            self.cut_at = Some(now);
-            self.is_starting = false;
-            self.milli = (self.milli / 2).max(1000);
-        }
+    /// One that was begun at `begun` found no capacity: half as many, or one less if that was just
+    /// decided; nothing if it was begun before, with those that said so.
+    pub fn throttled(&mut self, begun: Instant, now: Instant) {
+        let less = match self.cut_at {
+            Some(cut) if begun <= cut => return,
+            Some(cut) if now < cut + self.cut_pause => self.milli.saturating_sub(1000),
+            _ => {
+                self.cut_at = Some(now);
+                self.known = self.milli / 8 * 7;
+                self.milli / 2
+            }
+        };
+        self.milli = less.max(1000);
     }
 }
 
@@ -63,13 +72,13 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: ConcurrencyLimits =
-        ConcurrencyLimits { start: 8, max: 100, cut_pause: Duration::from_secs(1) };
+    const LIMITS: ConcurrencyLimits = ConcurrencyLimits { start: 8, max: 100 };
+    const PAUSE: Duration = Duration::from_secs(1);
 
     /// ASY-11: a round of successes at most doubles what runs.
     #[test]
     fn asy_11_the_rate_rises_and_is_bounded() {
-        let mut concurrency = Concurrency::new(LIMITS);
+        let mut concurrency = Concurrency::new(LIMITS, PAUSE);
         let mut rounds = Vec::new();
         while concurrency.limit() < 100 {
             let running = concurrency.limit();
@@ -84,29 +93,35 @@ mod tests {
 
     #[test]
     fn what_was_begun_together_is_throttled_once() {
-        let mut concurrency = Concurrency::new(LIMITS);
+        let mut concurrency = Concurrency::new(LIMITS, PAUSE);
         let now = Instant::from_nanos(5);
-        (0..8).for_each(|_| concurrency.throttled(now));
+        (0..8).for_each(|_| concurrency.throttled(Instant::ORIGIN, now));
         assert_eq!(concurrency.limit(), 4);
-        (0..4).for_each(|_| concurrency.succeeded());
-        assert_eq!(concurrency.limit(), 4, "four successes of four are nearly one more");
+        (0..3).for_each(|_| concurrency.succeeded());
+        assert_eq!(concurrency.limit(), 7, "near where it was cut, at once");
+        (0..7).for_each(|_| concurrency.succeeded());
+        assert_eq!(concurrency.limit(), 7, "seven successes of seven are nearly one more");
         concurrency.succeeded();
-        assert_eq!(concurrency.limit(), 5);
-        (0..9).for_each(|n| concurrency.throttled(now + Duration::from_secs(n)));
+        assert_eq!(concurrency.limit(), 8);
+        let later = |ms| now + Duration::from_millis(ms);
+        (0..3).for_each(|n| concurrency.throttled(later(1), later(2 + n)));
+        assert_eq!(concurrency.limit(), 5, "what is begun behind a cut, and soon: one each");
+        (1..9).for_each(|n| concurrency.throttled(later(n * 1000), later(n * 1000)));
         assert_eq!(concurrency.limit(), 1);
     }
 
     proptest! {
         #[test]
-        fn it_stays_within_its_bounds(steps in prop::collection::vec(any::<Option<u16>>(), 0..300)) {
-            let mut concurrency = Concurrency::new(LIMITS);
+        fn it_stays_within_its_bounds(steps in prop::collection::vec(any::<Option<(u16, u16)>>(), 0..300)) {
+            let mut concurrency = Concurrency::new(LIMITS, PAUSE);
             let mut now = Instant::ORIGIN;
             for step in steps {
                 match step {
                     None => concurrency.succeeded(),
-                    Some(ms) => {
+                    Some((ran, ms)) => {
+                        let begun = now;
                         now = now + Duration::from_millis(u64::from(ms));
-                        concurrency.throttled(now);
+                        concurrency.throttled(begun, now + Duration::from_millis(u64::from(ran)));
                     }
                 }
                 prop_assert!((1..=100).contains(&concurrency.limit()));

@@ -1,6 +1,7 @@
 //! What is known of a lane that is dispatched.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fc_core::Instant;
 use parking_lot::Mutex;
@@ -26,8 +27,8 @@ struct State {
 pub(crate) struct Running(Arc<LaneLoad>);
 
 impl LaneLoad {
-    pub(crate) fn new(limits: ConcurrencyLimits) -> Arc<Self> {
-        let state = State { concurrency: Concurrency::new(limits), running: 0 };
+    pub(crate) fn new(limits: ConcurrencyLimits, cut_pause: Duration) -> Arc<Self> {
+        let state = State { concurrency: Concurrency::new(limits, cut_pause), running: 0 };
         Arc::new(Self { state: Mutex::new(state), freed: Notify::new() })
     }
 
@@ -62,9 +63,9 @@ impl Running {
         self.0.state.lock().concurrency.succeeded();
     }
 
-    /// It found no capacity.
-    pub(crate) fn throttled(&self, now: Instant) {
-        self.0.state.lock().concurrency.throttled(now);
+    /// It was begun at `begun` and found no capacity.
+    pub(crate) fn throttled(&self, begun: Instant, now: Instant) {
+        self.0.state.lock().concurrency.throttled(begun, now);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One lane's way from the queue to running tasks.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// Leases a lane's tasks and lets them run, until the engine closes or the lane has been empty for
 /// long.
 pub(super) async fn pump(shared: Arc<Shared>, lane: Lane) {
-    let load = LaneLoad::new(shared.config.lane_concurrency);
+    let load = LaneLoad::new(shared.config.lane_concurrency, shared.config.cut_pause);
     let mut pause = PAUSE_MIN;
     while !shared.closing.is_cancelled() {
         match step(&shared, &lane, &load).await {
@@ -106,17 +107,15 @@ fn spawn(
     let shared = shared.clone();
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
-        let load = start.of(run::run(&shared, leased, asked_at)).await;
+        let load = start.of(pin!(run::run(&shared, leased, asked_at))).await;
         let now = shared.ports.clock.now();
         match load {
             run::Load::Fits => {
                 running.succeeded();
                 shared.permits.succeeded();
             }
-            run::Load::Exceeds => {
-                running.throttled(now);
-                shared.permits.throttled(now);
-            }
+            // Its lane's alone: what one account lacks says nothing of the others (ASY-7).
+            run::Load::Exceeds => running.throttled(asked_at, now),
             run::Load::Unknown => {}
         }
         drop((permit, running));

@@ -1,7 +1,7 @@
 //! How many tasks may wait for their first turn on a thread of the runtime.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -51,11 +51,10 @@ impl Starts {
 
 impl Start {
     /// Does `work`, and gives the place back once it has had its first turn.
-    pub(crate) async fn of<F: Future>(self, work: F) -> F::Output {
-        let mut work = pin!(work);
+    pub(crate) async fn of<F: Future + Unpin>(self, mut work: F) -> F::Output {
         let mut place = Some(self);
         poll_fn(|cx| {
-            let polled = work.as_mut().poll(cx);
+            let polled = Pin::new(&mut work).poll(cx);
             place.take();
             polled
         })
