@@ -19,6 +19,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Words are this far apart: each is a transaction of its own, and a session that is told of each push
+/// would have as much to do as the one that pushes.
+const TELL_EVERY: Duration = Duration::from_millis(5);
+
 /// Lanes in one notification: the server takes 8000 bytes.
 const LANES_MAX: usize = 600;
 
@@ -142,16 +146,20 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// Tells other processes which lanes have changed. One word is on its way at a time; what rings
-/// meanwhile is in the next. It needs no sync: what it tells of is durable already.
+/// Tells other processes which lanes have changed: the first ring at once, then one word in a while
+/// for all that ring in it. It needs no sync: what it tells of is durable already.
 async fn tell(shared: Arc<Shared>) {
     let mut pause = PAUSE_MIN;
     let mut session: Option<Session> = None;
+    let clock = &shared.connector.clock;
+    let mut next = clock.now();
     loop {
         if shared.rung.lock().is_empty() {
             shared.is_rung.notified().await;
             continue;
         }
+        clock.sleep_until(next).await;
+        next = clock.now() + TELL_EVERY;
         let open = match session.take().filter(|session| !session.is_closed()) {
             Some(open) => open,
             None => match shared.connector.open().await {
