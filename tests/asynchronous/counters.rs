@@ -74,17 +74,8 @@ impl Deliver for Slow {
 async fn i32_deliveries_are_counted() {
     let mut world = World::new().await;
     world.engine.shutdown(Instant::MAX).await;
-    let ports = EnginePorts {
-        queue: world.queue.clone(),
-        store: world.store.clone(),
-        catalog: world.catalog.clone(),
-        invoke: world.functions.clone(),
-        clock: Arc::new(world.clock.clone()),
-        destinations: Arc::new(
-            Registry::default().serve(Kind::Http, Arc::new(Slow::default())).unwrap(),
-        ),
-        sink: None,
-    };
+    let slow = Registry::default().serve(Kind::Http, Arc::new(Slow::default())).unwrap();
+    let ports = EnginePorts { destinations: Arc::new(slow), ..world.ports() };
     world.engine = Engine::start(world.config.clone(), ports).await.unwrap();
     let to = json!({ "onSuccess": { "destination": "https://example.com/in" } });
     world.configure("f", json!({ "destinationConfig": to })).await.unwrap();

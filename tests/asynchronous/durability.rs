@@ -101,15 +101,7 @@ async fn i35_a_weak_durability_is_warned_of_at_the_start() {
 /// What is said of an engine over these drivers.
 async fn started(limits: Limits, queue: Arc<dyn Queue>, store: Arc<dyn Store>) -> Result<Engine> {
     let world = World::new().await;
-    let ports = EnginePorts {
-        queue,
-        store,
-        catalog: world.catalog.clone(),
-        invoke: world.functions.clone(),
-        clock: Arc::new(world.clock.clone()),
-        destinations: Arc::default(),
-        sink: None,
-    };
+    let ports = EnginePorts { queue, store, ..world.ports() };
     Engine::start(EngineConfig { limits, ..EngineConfig::default() }, ports).await
 }
 

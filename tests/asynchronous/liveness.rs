@@ -37,6 +37,25 @@ impl Load {
         goodput
     }
 
+    /// What succeeds in a window, once it runs evenly.
+    async fn steady(&mut self, per_second: u32) -> f64 {
+        self.run(per_second, 3).await;
+        let windows = self.run(per_second, 6).await;
+        windows.iter().sum::<usize>() as f64 / windows.len() as f64
+    }
+
+    /// The same load as before: a minute later it is as good as it was, and stays so.
+    async fn recovers(&mut self, per_second: u32, before: f64) {
+        self.run(per_second, 6).await;
+        for minute in 2..6 {
+            let after = self.run(per_second, 6).await;
+            assert!(
+                after.iter().all(|window| *window as f64 >= 0.9 * before),
+                "{minute}: {after:?}"
+            );
+        }
+    }
+
     fn succeeded(&self) -> usize {
         self.ended(TaskStatus::Succeeded)
     }
@@ -87,17 +106,12 @@ async fn load() -> Load {
 async fn i29_goodput_is_back_after_an_overload_and_the_backlog_drains() {
     const STEADY: u32 = 8;
     let mut load = load().await;
-    load.run(STEADY, 3).await;
-    let before = mean(&load.run(STEADY, 6).await);
+    let before = load.steady(STEADY).await;
     assert_eq!(before, 80.0, "all that is submitted");
     let during = load.run(STEADY * 10, 6).await;
     let left = load.queued().await;
     assert!(left > 2_000, "it is no overload: {during:?}");
-    load.run(STEADY, 6).await;
-    for minute in 2..6 {
-        let after = load.run(STEADY, 6).await;
-        assert!(after.iter().all(|window| *window as f64 >= 0.9 * before), "{minute}: {after:?}");
-    }
+    load.recovers(STEADY, before).await;
     let still = load.queued().await;
     assert!(still < left - 500, "{left} are {still}: it shrinks while the load goes on");
     assert_eq!(load.drained(HOUR).await, 0);
@@ -112,18 +126,13 @@ async fn i29_goodput_is_back_after_an_overload_and_the_backlog_drains() {
 async fn i29_t22_failures_of_a_minute_leave_no_storm_of_retries() {
     const STEADY: u32 = 5;
     let mut load = load().await;
-    load.run(STEADY, 3).await;
-    let before = mean(&load.run(STEADY, 6).await);
+    let before = load.steady(STEADY).await;
     load.world.act("f", ten_at_once(true));
     let begin = load.world.clock.now();
     let during = load.run(STEADY, 6).await;
     assert!(during[1..].iter().all(|window| *window == 0), "it fails: {during:?}");
     load.world.act("f", ten_at_once(false));
-    load.run(STEADY, 6).await;
-    for minute in 2..6 {
-        let after = load.run(STEADY, 6).await;
-        assert!(after.iter().all(|window| *window as f64 >= 0.9 * before), "{minute}: {after:?}");
-    }
+    load.recovers(STEADY, before).await;
     let budget = load.world.config.retry.budget;
     let seen = load.world.functions.seen.lock().clone();
     // What was tried before has filled the budget, and no more than that.
@@ -143,8 +152,4 @@ async fn i29_t22_failures_of_a_minute_leave_no_storm_of_retries() {
     // Those that were tried four times before it was over: the burst allows for a few.
     let failed = load.drained(HOUR).await;
     assert!(failed <= budget.burst as usize, "{failed} failed");
-}
-
-fn mean(windows: &[usize]) -> f64 {
-    windows.iter().sum::<usize>() as f64 / windows.len() as f64
 }

@@ -208,15 +208,21 @@ impl World {
             deploy(&catalog, function);
         }
         let told = Arc::new(Told::default());
-        let engine = start(&clock, &functions, &catalog, &queue, &store, &told, &config).await;
+        let ports = ports(&clock, &functions, &catalog, &queue, &store, &told);
+        let engine = Engine::start(config.clone(), ports).await.unwrap();
         let next_request = Mutex::new(0);
         Self { clock, functions, catalog, queue, store, told, config, engine, next_request }
     }
 
     /// Another engine over the same queue and store, as a process that comes after this one.
     pub async fn restart(&mut self) {
-        let Self { clock, functions, catalog, queue, store, told, config, .. } = &*self;
-        self.engine = start(clock, functions, catalog, queue, store, told, config).await;
+        self.engine = Engine::start(self.config.clone(), self.ports()).await.unwrap();
+    }
+
+    /// What its engines are started over.
+    pub fn ports(&self) -> EnginePorts {
+        let Self { clock, functions, catalog, queue, store, told, .. } = self;
+        ports(clock, functions, catalog, queue, store, told)
     }
 
     pub fn act(&self, function: &str, acts: impl Into<Vec<Act>>) {
@@ -315,16 +321,15 @@ pub fn deploy(catalog: &Functions, function: &str) {
     catalog.create(&account(), &spec, code).unwrap();
 }
 
-async fn start(
+fn ports(
     clock: &SimClock,
     functions: &Arc<Functioning>,
     catalog: &Arc<Functions>,
     queue: &Arc<dyn Queue>,
     store: &Arc<dyn Store>,
     told: &Arc<Told>,
-    config: &EngineConfig,
-) -> Engine {
-    let ports = EnginePorts {
+) -> EnginePorts {
+    EnginePorts {
         queue: queue.clone(),
         store: store.clone(),
         catalog: catalog.clone(),
@@ -332,6 +337,5 @@ async fn start(
         clock: Arc::new(clock.clone()),
         destinations: Arc::default(),
         sink: Some(told.clone()),
-    };
-    Engine::start(config.clone(), ports).await.unwrap()
+    }
 }

@@ -9,6 +9,7 @@ mod lane;
 mod lanes;
 mod lease;
 mod permits;
+mod places;
 mod pump;
 mod run;
 mod starts;

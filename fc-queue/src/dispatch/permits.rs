@@ -1,10 +1,8 @@
 //! How many tasks run at once in this process, over all lanes.
 
-use std::sync::Arc;
-
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::places::{Place, Places};
 use crate::core::concurrency::ConcurrencyLimits;
 
 /// Permits to run a task. Those who wait are served in the order in which they came, one each: a lane
@@ -14,39 +12,25 @@ use crate::core::concurrency::ConcurrencyLimits;
 /// functions find no capacity is no matter of the others. Each lane has a limit of its own for that.
 #[derive(Debug)]
 pub(crate) struct Permits {
-    semaphore: Arc<Semaphore>,
+    places: Places,
     /// How many more there may be.
     left: Mutex<u32>,
 }
 
 /// A permit to run one task; given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    _inner: OwnedSemaphorePermit,
-}
+pub(super) type Permit = Place;
 
 impl Permits {
     pub(crate) fn new(limits: ConcurrencyLimits) -> Self {
         let ConcurrencyLimits { start, max } = limits;
-        let semaphore = Arc::new(Semaphore::new(start as usize));
-        Self { semaphore, left: Mutex::new(max.saturating_sub(start)) }
+        Self { places: Places::new(start as usize), left: Mutex::new(max.saturating_sub(start)) }
     }
 
     /// Waits for one permit, and takes up to `max` if nobody else waits.
     ///
     /// Cancel safe: a dropped call takes none.
-    pub(crate) async fn take(&self, max: usize) -> Vec<Permit> {
-        let mut taken = Vec::new();
-        // It is never closed.
-        if let Ok(first) = self.semaphore.clone().acquire_owned().await {
-            taken.push(Permit { _inner: first });
-        }
-        while taken.len() < max
-            && let Ok(more) = self.semaphore.clone().try_acquire_owned()
-        {
-            taken.push(Permit { _inner: more });
-        }
-        taken
+    pub(super) async fn take(&self, max: usize) -> Vec<Permit> {
+        self.places.take(max).await
     }
 
     /// One task has run.
@@ -54,13 +38,15 @@ impl Permits {
         let mut left = self.left.lock();
         if *left > 0 {
             *left -= 1;
-            self.semaphore.add_permits(1);
+            self.places.add(1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[tokio::test]

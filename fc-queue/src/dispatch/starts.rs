@@ -2,9 +2,8 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use super::places::{Place, Places};
 
 /// For each thread of the runtime: enough that none of them waits while the next are leased.
 const EACH: usize = 4;
@@ -15,44 +14,32 @@ const EACH: usize = 4;
 /// would be a line of hundreds, in which everybody else's task, submission and request stands too
 /// (ASY-7). What has begun and waits, for its function or the queue, holds no place.
 #[derive(Debug)]
-pub(crate) struct Starts(Arc<Semaphore>);
+pub(crate) struct Starts(Places);
 
 /// A place of a task that has not begun.
 #[derive(Debug)]
-pub(crate) struct Start {
-    _place: OwnedSemaphorePermit,
-}
+pub(super) struct Start(Place);
 
 impl Starts {
     /// For the runtime that this is called in.
     pub(crate) fn new() -> Self {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
-        Self(Arc::new(Semaphore::new(threads * EACH)))
+        Self(Places::new(threads * EACH))
     }
 
     /// Waits for one place, in the order in which it was asked for, and takes up to `max` if nobody else
     /// waits.
     ///
     /// Cancel safe: a dropped call takes none.
-    pub(crate) async fn take(&self, max: usize) -> Vec<Start> {
-        let mut taken = Vec::new();
-        // It is never closed.
-        if let Ok(first) = self.0.clone().acquire_owned().await {
-            taken.push(Start { _place: first });
-        }
-        while taken.len() < max
-            && let Ok(more) = self.0.clone().try_acquire_owned()
-        {
-            taken.push(Start { _place: more });
-        }
-        taken
+    pub(super) async fn take(&self, max: usize) -> Vec<Start> {
+        self.0.take(max).await.into_iter().map(Start).collect()
     }
 }
 
 impl Start {
     /// Does `work`, and gives the place back once it has had its first turn.
-    pub(crate) async fn of<F: Future + Unpin>(self, mut work: F) -> F::Output {
-        let mut place = Some(self);
+    pub(super) async fn of<F: Future + Unpin>(self, mut work: F) -> F::Output {
+        let mut place = Some(self.0);
         poll_fn(|cx| {
             let polled = Pin::new(&mut work).poll(cx);
             place.take();
@@ -64,6 +51,8 @@ impl Start {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// ASY-7: what waits for its function holds no place; what has not begun does.
