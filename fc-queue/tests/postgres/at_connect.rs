@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fc_core::port::queue::{Lane, NewTask};
 use fc_core::port::store::Durability;
@@ -60,6 +61,34 @@ async fn many_may_begin_at_once_and_a_newer_schema_is_refused() {
     client.batch_execute(&newer).await.unwrap();
     let refused = connect(config).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
+}
+
+/// The tasks of an older release are leased in the order in which they became visible.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_with_its_tasks() {
+    let config = server::config();
+    let schema = server::schema_of(&config);
+    let client = server::client().await;
+    let first = include_str!("../../src/driver/postgres/sql/1.sql");
+    let insert = "INSERT INTO task (lane_id, place, was, leases, position, fence, ready_at, visible_ms, \
+                  pushed_ms, id, note, payload) SELECT 1, 0, 0, 0, n, 0, now() - n * interval '1 \
+                  second', 1, 1, 'old-' || n, '', '' FROM generate_series(1, 3) n";
+    let old = format!(
+        "CREATE SCHEMA {schema}; SET search_path TO {schema}; {first}; CREATE TABLE migration \
+         (component text NOT NULL, version int NOT NULL, at timestamptz NOT NULL DEFAULT now(), \
+         PRIMARY KEY (component, version)); INSERT INTO migration VALUES ('queue', 1); INSERT INTO \
+         lane (name) VALUES ('lane'); {insert}; SELECT nextval('position') FROM generate_series(1, 3); \
+         INSERT INTO lane_count VALUES (1, 0, 3, 0, 0)"
+    );
+    client.batch_execute(&old).await.unwrap();
+    let queue = connect(config).await.unwrap();
+    let lane = Lane::new("lane").unwrap();
+    let cx = Context::new(RequestId::NIL);
+    queue.push(cx, &lane, NewTask::new("new", "")).await.unwrap();
+    assert_eq!(queue.depth(&lane).await.unwrap().waiting, 4);
+    let held = queue.lease(cx, &lane, 9, Duration::from_secs(60)).await.unwrap();
+    let ids: Vec<&str> = held.iter().map(|held| &*held.token.task).collect();
+    assert_eq!(ids, ["old-3", "old-2", "old-1", "new"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Queues in PostgreSQL, on a private server.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alone;
 mod at_connect;
 mod server;
 mod together;

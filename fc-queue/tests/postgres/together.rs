@@ -12,11 +12,11 @@ use tokio_postgres::{AsyncMessage, NoTls};
 
 use crate::server;
 
-fn cx() -> Context {
+pub(crate) fn cx() -> Context {
     Context::new(RequestId::NIL)
 }
 
-async fn connect(config: &PostgresConfig) -> PostgresQueue {
+pub(crate) async fn connect(config: &PostgresConfig) -> PostgresQueue {
     PostgresQueue::connect(config.clone(), Arc::new(SystemClock::new())).await.unwrap()
 }
 

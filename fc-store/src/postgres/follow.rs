@@ -131,7 +131,7 @@ async fn follow(
 }
 
 async fn listen(connector: &Connector, channel: &str) -> Result<(Session, Notifications)> {
-    let (session, told) = connector.open().await?;
+    let (session, told) = connector.open_to_listen().await?;
     let heard = session.client.batch_execute(&format!("LISTEN \"{channel}\"")).await;
     heard.map_err(|error| failed("listen", error, false))?;
     Ok((session, told))

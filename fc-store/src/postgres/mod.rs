@@ -60,10 +60,11 @@ impl PostgresStore {
     /// Safe.
     pub async fn connect(config: PostgresConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let connector = Connector::new(config, clock)?;
-        let (session, _) = connector.open().await?;
-        migrate(&session, connector.schema(), &MIGRATIONS).await?;
+        let session = connector.open().await?;
+        session.drive(migrate(&session, connector.schema(), &MIGRATIONS)).await?;
         let channel = format!("fc_store_{}", connector.schema());
-        let follower = Follower::start(connector.clone(), &session, channel.clone()).await?;
+        let follower = Follower::start(connector.clone(), &session, channel.clone());
+        let follower = session.drive(follower).await?;
         Ok(Self {
             capabilities: StoreCapabilities {
                 durability: session.durability,

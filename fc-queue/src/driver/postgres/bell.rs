@@ -163,7 +163,7 @@ async fn tell(shared: Arc<Shared>) {
         let open = match session.take().filter(|session| !session.is_closed()) {
             Some(open) => open,
             None => match shared.connector.open().await {
-                Ok((open, _)) => {
+                Ok(open) => {
                     *shared.teller.lock() = open.backend;
                     pause = PAUSE_MIN;
                     open
@@ -188,7 +188,7 @@ async fn tell(shared: Arc<Shared>) {
             let statement = open.statement("SELECT pg_notify($1, $2)").await?;
             open.client.execute(&statement, &[&shared.channel, &lanes.join(",")]).await
         };
-        match told.await {
+        match open.drive(told).await {
             Ok(_) => session = Some(open),
             Err(error) => tracing::debug!(%error, "others are not told of tasks"),
         }
@@ -220,7 +220,7 @@ async fn listen(shared: Arc<Shared>) {
 }
 
 async fn open_ear(shared: &Shared) -> Result<(Session, Notifications)> {
-    let (session, told) = shared.connector.open().await?;
+    let (session, told) = shared.connector.open_to_listen().await?;
     let listen = format!("LISTEN \"{}\"", shared.channel);
     let heard = session.client.batch_execute(&listen).await;
     heard.map_err(|error| super::link::failed("listen", error, false))?;

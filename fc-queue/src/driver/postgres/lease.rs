@@ -32,6 +32,7 @@ impl Work for Leases {
 
     const NAME: &'static str = "lease";
     const WRITES: bool = true;
+    const IS_SHORT: bool = false;
 
     /// Those of one lane go together if they want it for the same time: the statement has one line for
     /// a lane, since it would give the same task to two.

@@ -38,8 +38,10 @@ use time::ServerTime;
 const BATCH_MAX: usize = 512;
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-const MIGRATIONS: Migrations =
-    Migrations { component: "queue", steps: &[include_str!("sql/1.sql")] };
+const MIGRATIONS: Migrations = Migrations {
+    component: "queue",
+    steps: &[include_str!("sql/1.sql"), include_str!("sql/2.sql")],
+};
 
 /// Queues in a PostgreSQL database, shared by all processes that use its schema.
 ///
@@ -47,7 +49,8 @@ const MIGRATIONS: Migrations =
 ///   `synchronous_commit = on`. A server with `fsync` or `full_page_writes` off is refused, or declared
 ///   weak where the configuration accepts that.
 /// - **Throughput.** What many callers ask at a time goes in one statement and one commit: while one is
-///   on its way the next gathers. Nothing waits for a tick.
+///   on its way the next gathers. Nothing waits for a tick. One who asks alone speaks to the server in its
+///   own poll; if it goes away, what it has sent is done by a task.
 /// - **Time.** Delays and leases are counted by the server's clock: a caller's time is counted
 ///   from its own now, so that the machines' clocks need not agree. The times that a task tells are those of
 ///   the caller who gave them.
@@ -93,9 +96,9 @@ impl PostgresQueue {
     /// Safe.
     pub async fn connect(config: PostgresConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let connector = Connector::new(config, clock.clone())?;
-        let (session, _) = connector.open().await?;
-        migrate(&session, connector.schema(), &MIGRATIONS).await?;
-        let time = Arc::new(server_time(&session, clock.clone()).await?);
+        let session = connector.open().await?;
+        session.drive(migrate(&session, connector.schema(), &MIGRATIONS)).await?;
+        let time = Arc::new(session.drive(server_time(&session, clock.clone())).await?);
         let capabilities = QueueCapabilities {
             durability: session.durability,
             ordered: true,
@@ -262,9 +265,9 @@ impl Queue for PostgresQueue {
     }
 
     async fn purge(&self, _: Context, lane: &Lane, place: Place) -> Result<u64> {
-        operator::check_purge(place)?;
+        let meant = operator::purged(place)?;
         match self.lanes.find(&self.pool, lane).await? {
-            Some(number) => operator::purge(&self.pool, number, place).await,
+            Some(number) => operator::purge(&self.pool, number, meant).await,
             None => Ok(0),
         }
     }

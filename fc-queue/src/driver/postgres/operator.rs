@@ -11,17 +11,13 @@ use super::{part, time};
 /// Tasks that one transaction of a redrive or a purge changes.
 const STEP: i64 = 5_000;
 
-const fn number(place: Place) -> i16 {
+/// The statement that lists one place: each has an index of its own, which a parameter would hide.
+const fn list_of(place: Place) -> &'static str {
     match place {
-        Place::Waiting => 0,
-        Place::Leased => 1,
-        Place::Buried => 2,
+        Place::Waiting => include_str!("sql/list_waiting.sql"),
+        Place::Leased => include_str!("sql/list_leased.sql"),
+        Place::Buried => include_str!("sql/list_buried.sql"),
     }
-}
-
-/// The statement for one place: each has an index of its own, which a parameter would hide.
-fn at(place: Place, sql: &str) -> String {
-    sql.replace("{place}", &number(place).to_string())
 }
 
 /// Lets tasks wait again whose leases have ended. Each ended lease is paid for once.
@@ -71,7 +67,7 @@ pub(super) async fn list(
     after: Option<u64>,
     max: usize,
 ) -> Result<Vec<TaskView>> {
-    let sql = &*at(place, include_str!("sql/list.sql"));
+    let sql = list_of(place);
     let (after, max) = (after.map_or(0, position), limit(max));
     let rows: Vec<Row> = pool
         .run("list", false, |session| async move {
@@ -126,7 +122,7 @@ pub(super) async fn redrive(
         },
     };
     let (visible_ms, note) = (time::to_sql(at), &**note);
-    in_steps("redrive", first, |behind| {
+    in_steps("redrive", 0, first, |behind| {
         pool.run("redrive", true, move |session| async move {
             let statement = session.statement(include_str!("sql/redrive.sql")).await?;
             let part = part(&session);
@@ -142,35 +138,48 @@ pub(super) async fn redrive(
     .await
 }
 
-/// Refuses to purge what somebody holds.
-pub(super) fn check_purge(place: Place) -> Result<()> {
+/// What a purge removes, index by index. What somebody holds is refused.
+pub(super) fn purged(place: Place) -> Result<&'static [&'static str]> {
     match place {
+        Place::Waiting => Ok(&["place = 0 AND NOT late", "place = 0 AND late"]),
         Place::Leased => Err(Error::invalid("place", "leased tasks cannot be purged")),
-        Place::Waiting | Place::Buried => Ok(()),
+        Place::Buried => Ok(&["place = 2"]),
     }
 }
 
-pub(super) async fn purge(pool: &Pool, lane_id: i32, place: Place) -> Result<u64> {
+pub(super) async fn purge(pool: &Pool, lane_id: i32, meant: &[&str]) -> Result<u64> {
     let last = newest(pool).await?;
-    let sql = &*at(place, include_str!("sql/purge.sql"));
     let ended = pool.run("purge", false, |session| async move { reclaim(&session, lane_id).await });
     ended.await?;
-    in_steps("purge", 0, |behind| {
-        pool.run("purge", true, move |session| async move {
-            let statement = session.statement(sql).await?;
-            let part = part(&session);
-            session.client.query_one(&statement, &[&lane_id, &behind, &last, &STEP, &part]).await
-        })
-    })
-    .await
+    let mut sum = 0;
+    for is_meant in meant {
+        let sql = &*include_str!("sql/purge.sql").replace("{is_meant}", is_meant);
+        let step = |behind| {
+            pool.run("purge", true, move |session| async move {
+                let statement = session.statement(sql).await?;
+                let part = part(&session);
+                session
+                    .client
+                    .query_one(&statement, &[&lane_id, &behind, &last, &STEP, &part])
+                    .await
+            })
+        };
+        sum = in_steps("purge", sum, 0, step).await?;
+    }
+    Ok(sum)
 }
 
 /// Goes on behind the last position while there is more. What fails after the first step has done some.
-async fn in_steps<F>(what: &str, first: i64, mut step: impl FnMut(i64) -> F) -> Result<u64>
+/// `sum`: tasks that were done before.
+async fn in_steps<F>(
+    what: &str,
+    mut sum: u64,
+    mut behind: i64,
+    mut step: impl FnMut(i64) -> F,
+) -> Result<u64>
 where
     F: Future<Output = Result<Row>>,
 {
-    let (mut behind, mut sum) = (first, 0);
     loop {
         let row = match step(behind).await {
             Ok(row) => row,

@@ -70,6 +70,9 @@ const DONE: i16 = 0;
 const RETRY: i16 = 1;
 const BURY: i16 = 2;
 
+/// Settlements of one lease that go in a shorter statement: it compares each with each.
+const ONE_LEASE_MAX: usize = 64;
+
 impl Settle {
     pub(super) fn new(
         held: Held,
@@ -123,8 +126,16 @@ impl Work for Settles {
         sorted.sort_unstable_by(|a, b| {
             (a.held.lane_id, &a.held.id).cmp(&(b.held.lane_id, &b.held.id))
         });
-        let settled = if sorted.iter().all(|s| s.verdict == DONE && s.follow_ups.is_empty()) {
-            all_done(session, &sorted).await?
+        let is_done = |s: &&Settle| s.verdict == DONE && s.follow_ups.is_empty();
+        let settled = if let (true, Some(first)) = (sorted.iter().all(is_done), sorted.first()) {
+            let lease = |s: &&Settle| (s.held.lane_id, s.held.fence);
+            if sorted.len() <= ONE_LEASE_MAX
+                && sorted.iter().all(|settle| lease(settle) == lease(first))
+            {
+                all_of_one_done(session, lease(first), &sorted).await?
+            } else {
+                all_done(session, &sorted).await?
+            }
         } else {
             settle(session, &sorted).await?
         };
@@ -138,6 +149,20 @@ async fn all_done(session: &Session, sorted: &[&Settle]) -> Result<Option<Vec<i6
     let h: HeldColumns<'_> = sorted.iter().map(|settle| &settle.held).collect();
     let held: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
         [&h.lane_id, &h.id, &h.position, &h.fence, &part(session)];
+    Ok(session.client.query_one(&statement, &held).await?.get(0))
+}
+
+/// What one statement leased has one fence.
+async fn all_of_one_done(
+    session: &Session,
+    (lane_id, fence): (i32, i64),
+    sorted: &[&Settle],
+) -> Result<Option<Vec<i64>>, Error> {
+    let statement = session.statement(include_str!("sql/settle_lease.sql")).await?;
+    let id: Vec<&str> = sorted.iter().map(|settle| &*settle.held.id).collect();
+    let position: Vec<i64> = sorted.iter().map(|settle| settle.held.position).collect();
+    let held: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&lane_id, &fence, &id, &position, &part(session)];
     Ok(session.client.query_one(&statement, &held).await?.get(0))
 }
 

@@ -105,7 +105,7 @@ impl PostgresConfig {
     }
 
     /// Sessions for each kind of operation, at least 1 (default 2): while one waits for its commit, the
-    /// next batch goes through the other.
+    /// next batch goes through the other. With 1, whoever asks alone is not faster than the others.
     #[must_use]
     pub fn sessions(mut self, count: usize) -> Self {
         self.sessions = count.max(1);

@@ -1,5 +1,6 @@
 //! Sessions with a PostgreSQL server, for the queue and, included by its path, for the store.
 
+mod alone;
 mod config;
 mod failure;
 mod group;

@@ -44,7 +44,7 @@ impl Pool {
         loop {
             tries += 1;
             let session = self.session().await?;
-            match self.bounded(work(session.clone())).await {
+            match self.bounded(session.drive(work(session.clone()))).await {
                 Some(Ok(value)) => {
                     self.idle.lock().push(session);
                     return Ok(value);
@@ -70,7 +70,7 @@ impl Pool {
             match idle {
                 Some(session) if session.is_closed() => {}
                 Some(session) => return Ok(session),
-                None => return Ok(Arc::new(self.connector.open().await?.0)),
+                None => return Ok(Arc::new(self.connector.open().await?)),
             }
         }
     }

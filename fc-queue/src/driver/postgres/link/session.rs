@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{self, Poll, Waker};
 
 use fc_core::port::store::Durability;
 use fc_core::{Clock, Error, ErrorKind, Result};
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Notification, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::failed;
@@ -55,62 +58,103 @@ impl Connector {
         &self.config.schema
     }
 
-    /// A session with our settings, on a server that keeps what it acknowledges.
-    pub(crate) async fn open(&self) -> Result<(Session, Notifications)> {
+    /// A session with our settings, on a server that keeps what it acknowledges. Whoever uses it drives
+    /// it.
+    pub(crate) async fn open(&self) -> Result<Session> {
         let limit = self.clock.now() + self.config.operation_max;
         let opened = self.clock.with_deadline(limit, Box::pin(self.connect())).await;
         opened.unwrap_or_else(|_| Err(unreachable("no answer in time")))
     }
 
-    async fn connect(&self) -> Result<(Session, Notifications)> {
+    /// A session that a task drives, and what the server tells it.
+    pub(crate) async fn open_to_listen(&self) -> Result<(Session, Notifications)> {
+        let mut session = self.open().await?;
         let (teller, notifications) = mpsc::channel(NOTIFICATIONS_MAX);
+        session.have_driven(teller);
+        Ok((session, notifications))
+    }
+
+    async fn connect(&self) -> Result<Session> {
         let server = &self.config.server;
-        let (client, driven) = match &self.tls {
+        let (client, wire): (_, Box<dyn Wire>) = match &self.tls {
             Some(Tls(tls)) => {
                 let (client, connection) =
                     server.connect(tls.clone()).await.map_err(not_connected)?;
-                (client, tokio::spawn(drive(connection, teller)))
+                (client, Box::new(connection))
             }
             None => {
                 let (client, connection) = server.connect(NoTls).await.map_err(not_connected)?;
-                (client, tokio::spawn(drive(connection, teller)))
+                (client, Box::new(connection))
             }
         };
         let mut session = Session {
             client,
-            driven,
+            driver: Driver::User(Mutex::new(Some(wire))),
             statements: Mutex::default(),
             durability: Durability::ProcessMemory,
             backend: 0,
         };
-        session.client.batch_execute(&settings(&self.config)).await.map_err(not_connected)?;
+        let settings = settings(&self.config);
+        session.drive(session.client.batch_execute(&settings)).await.map_err(not_connected)?;
         session.check(&self.config).await?;
         tracing::debug!(backend = session.backend, "a session with PostgreSQL begins");
-        Ok((session, notifications))
+        Ok(session)
     }
 }
 
-/// Reads what the server sends until the session ends.
-async fn drive<S, T>(
-    mut connection: tokio_postgres::Connection<S, T>,
-    teller: mpsc::Sender<Notification>,
-) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+/// What carries a session's requests and answers while it is polled.
+trait Wire: Send {
+    fn poll(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>;
+}
+
+impl<S, T> Wire for Connection<S, T>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
-        match message {
+    fn poll(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>> {
+        self.poll_message(cx)
+    }
+}
+
+/// Carries what there is to carry; ready once the session has ended.
+fn carry(
+    wire: &mut dyn Wire,
+    cx: &mut task::Context<'_>,
+    teller: Option<&mpsc::Sender<Notification>>,
+) -> Poll<()> {
+    loop {
+        match wire.poll(cx) {
+            Poll::Pending => return Poll::Pending,
             // One that finds no place is made up for by the reader's own looking.
-            Ok(AsyncMessage::Notification(told)) => _ = teller.try_send(told),
-            Ok(AsyncMessage::Notice(notice)) => {
+            Poll::Ready(Some(Ok(AsyncMessage::Notification(told)))) => {
+                teller.map(|teller| teller.try_send(told));
+            }
+            Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
                 tracing::debug!(code = notice.code().code(), "PostgreSQL: {}", notice.message());
             }
-            Ok(_) => {}
-            Err(error) => {
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(error))) => {
                 tracing::debug!(%error, "a session with PostgreSQL has ended");
-                return;
+                return Poll::Ready(());
             }
+            Poll::Ready(None) => return Poll::Ready(()),
         }
+    }
+}
+
+fn carry_all(wire: &Mutex<Option<Box<dyn Wire>>>, cx: &mut task::Context<'_>) {
+    let mut wire = wire.lock();
+    let is_ended = wire.as_mut().is_some_and(|wire| carry(&mut **wire, cx, None).is_ready());
+    if is_ended {
+        // Who waits for an answer is told by this.
+        *wire = None;
     }
 }
 
@@ -133,12 +177,29 @@ fn settings(config: &PostgresConfig) -> String {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Client,
-    driven: JoinHandle<()>,
+    driver: Driver,
     statements: Mutex<HashMap<Box<str>, Statement>>,
     /// What a commit of this session survives.
     pub(crate) durability: Durability,
     /// The server's process of this session.
     pub(crate) backend: i32,
+}
+
+/// Who polls the wire.
+enum Driver {
+    /// Whoever uses the session, in its own poll: no other task has to be woken to send a request, nor
+    /// to hand on the answer. Empty once the session has ended.
+    User(Mutex<Option<Box<dyn Wire>>>),
+    Task(JoinHandle<()>),
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::User(_) => "user",
+            Self::Task(_) => "task",
+        })
+    }
 }
 
 impl Session {
@@ -152,7 +213,41 @@ impl Session {
         Ok(statement)
     }
 
+    /// Does `work`, which waits for nothing but what it asks the server through this session.
+    pub(crate) async fn drive<F: Future>(&self, work: F) -> F::Output {
+        let Driver::User(wire) = &self.driver else {
+            return work.await;
+        };
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            // Its answers come through the wire below, in this poll: to be woken for them would run this
+            // task once more. A request does wake it, if the wire was polled before.
+            let mut quiet = task::Context::from_waker(Waker::noop());
+            let asked = work.as_mut().poll(&mut quiet);
+            if asked.is_ready() {
+                return asked;
+            }
+            carry_all(wire, cx);
+            work.as_mut().poll(&mut quiet)
+        })
+        .await
+    }
+
+    fn have_driven(&mut self, teller: mpsc::Sender<Notification>) {
+        if let Driver::User(wire) = &mut self.driver
+            && let Some(mut wire) = wire.get_mut().take()
+        {
+            let drive = poll_fn(move |cx| carry(&mut *wire, cx, Some(&teller)));
+            self.driver = Driver::Task(tokio::spawn(drive));
+        }
+    }
+
+    /// Whether the session has ended, as far as the server has told by now.
     pub(crate) fn is_closed(&self) -> bool {
+        if let Driver::User(wire) = &self.driver {
+            // Nor is anybody woken by the next request, before it is driven.
+            carry_all(wire, &mut task::Context::from_waker(Waker::noop()));
+        }
         self.client.is_closed()
     }
 
@@ -160,7 +255,7 @@ impl Session {
         let asked = "SELECT current_setting('fsync'), current_setting('full_page_writes'), \
                      current_setting('synchronous_commit'), pg_is_in_recovery(), \
                      current_setting('server_version_num')::int, pg_backend_pid()";
-        let row = self.client.query_one(asked, &[]).await.map_err(not_connected)?;
+        let row = self.drive(self.client.query_one(asked, &[])).await.map_err(not_connected)?;
         let version: i32 = row.get(4);
         if version < VERSION_MIN {
             let what =
@@ -191,7 +286,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.driven.abort();
+        if let Driver::Task(task) = &self.driver {
+            task.abort();
+        }
     }
 }
 

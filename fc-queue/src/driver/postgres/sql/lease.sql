@@ -2,25 +2,32 @@ WITH asked AS MATERIALIZED (
     SELECT clock_timestamp() AS now, r.*
     FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS r (lane_id, most, held_us)
 ), picked AS MATERIALIZED (
-    SELECT asked.lane_id, asked.held_us, p.id
+    SELECT p.at, asked.now + asked.held_us * interval '1 microsecond' AS held_until
     FROM asked, LATERAL (
         SELECT ended.* FROM (
-            SELECT id, ready_at, position FROM task
+            SELECT ctid AS at, ready_at, position FROM task
             WHERE lane_id = asked.lane_id AND place = 1 AND held_until <= asked.now
             ORDER BY held_until LIMIT asked.most FOR UPDATE SKIP LOCKED
         ) ended
         UNION ALL
+        SELECT fresh.* FROM (
+            SELECT ctid AS at, ready_at, position FROM task
+            WHERE lane_id = asked.lane_id AND place = 0 AND NOT late
+            ORDER BY position LIMIT asked.most FOR UPDATE SKIP LOCKED
+        ) fresh
+        UNION ALL
         SELECT due.* FROM (
-            SELECT id, ready_at, position FROM task
-            WHERE lane_id = asked.lane_id AND place = 0 AND ready_at <= asked.now
+            SELECT ctid AS at, ready_at, position FROM task
+            WHERE lane_id = asked.lane_id AND place = 0 AND late AND ready_at <= asked.now
             ORDER BY ready_at, position LIMIT asked.most FOR UPDATE SKIP LOCKED
         ) due
         ORDER BY ready_at, position LIMIT asked.most
     ) p
 ), leased AS (
-    UPDATE task t SET place = 1, was = t.place, leases = t.leases + 1, fence = nextval('fence'),
-        held_until = clock_timestamp() + p.held_us * interval '1 microsecond'
-    FROM picked p WHERE t.lane_id = p.lane_id AND t.id = p.id
+    -- One number for all: a task's leases follow each other.
+    UPDATE task t SET place = 1, was = t.place, leases = t.leases + 1,
+        fence = (SELECT nextval('fence')), held_until = p.held_until
+    FROM picked p WHERE t.ctid = p.at
     RETURNING t.lane_id, t.id, t.position, t.fence, t.payload, t.note, t.leases, t.pushed_ms,
         t.visible_ms, t.was, t.ready_at
 ), counted AS (

@@ -1,9 +1,9 @@
 WITH meant AS MATERIALIZED (
     SELECT id FROM task
-    WHERE lane_id = $1 AND place = {place} AND position > $2 AND position <= $3
+    WHERE lane_id = $1 AND {is_meant} AND position > $2 AND position <= $3
     ORDER BY position LIMIT $4 FOR UPDATE
 ), removed AS (
-    DELETE FROM task t USING meant WHERE t.lane_id = $1 AND t.id = meant.id AND t.place = {place}
+    DELETE FROM task t USING meant WHERE t.lane_id = $1 AND t.id = meant.id AND {is_meant}
     RETURNING t.lane_id, t.position, t.place
 ), counted AS (
     INSERT INTO lane_count AS c (lane_id, part, waiting, leased, buried)

@@ -2,7 +2,7 @@ WITH meant AS MATERIALIZED (
     SELECT id FROM task WHERE lane_id = $1 AND place = 2 AND position > $2 AND position <= $3
     ORDER BY position LIMIT $4 FOR UPDATE
 ), back AS (
-    UPDATE task t SET place = 0, was = t.place, reason = NULL, note = $6, visible_ms = $7,
+    UPDATE task t SET place = 0, was = t.place, reason = NULL, note = $6, visible_ms = $7, late = true,
         ready_at = coalesce('epoch'::timestamptz + $8::bigint * interval '1 microsecond', clock_timestamp())
     FROM meant WHERE t.lane_id = $1 AND t.id = meant.id AND t.place = 2
     RETURNING t.lane_id, t.position

@@ -8,7 +8,7 @@ WITH asked AS MATERIALIZED (
         AND t.lane_id = r.lane_id AND t.id = r.id AND t.position = r.position AND t.fence = r.fence
     RETURNING t.lane_id, t.position, t.place
 ), again AS (
-    UPDATE task t SET place = 0, was = t.place, fence = 0, held_until = NULL, note = r.note,
+    UPDATE task t SET place = 0, was = t.place, fence = 0, held_until = NULL, note = r.note, late = true,
         ready_at = coalesce('epoch'::timestamptz + r.ready_us * interval '1 microsecond', clock_timestamp()),
         visible_ms = r.visible_ms
     FROM asked r
@@ -33,11 +33,11 @@ WITH asked AS MATERIALIZED (
         AS f (owner, lane_id, id, payload, note, ready_us, visible_ms, pushed_ms)
     WHERE f.owner = ANY (ARRAY(SELECT position FROM settled))
 ), pushed AS (
-    INSERT INTO task (lane_id, place, was, leases, position, fence, ready_at, visible_ms, pushed_ms, id,
-        note, payload)
-    SELECT lane_id, 0, 0, 0, position, 0, 
-        coalesce('epoch'::timestamptz + ready_us * interval '1 microsecond', clock_timestamp()),
-        visible_ms, pushed_ms, id, note, payload
+    INSERT INTO task (lane_id, place, was, leases, position, fence, ready_at, late, visible_ms,
+        pushed_ms, id, note, payload)
+    SELECT lane_id, 0, 0, 0, position, 0,
+        coalesce('epoch'::timestamptz + ready_us * interval '1 microsecond', now()),
+        ready_us IS NOT NULL, visible_ms, pushed_ms, id, note, payload
     FROM followers ORDER BY lane_id, id, position
     ON CONFLICT (lane_id, id) DO NOTHING
     RETURNING lane_id
