@@ -1,6 +1,7 @@
 //! One who asks while nobody else does works in its own poll.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fc_core::port::queue::{Lane, NewTask, Pushed};
@@ -21,15 +22,16 @@ fn lane() -> Lane {
     Lane::new("lane").unwrap()
 }
 
-/// A queue with a session to push through that nobody uses, and its configuration.
-async fn at_rest(name: &str) -> (PostgresQueue, PostgresConfig) {
+/// A queue with a session to push through that nobody uses, and its clock.
+async fn at_rest(name: &str) -> (PostgresQueue, Arc<SystemClock>) {
     let url = format!("{}?application_name={name}", server::url());
     let config = PostgresConfig::new(&url).unwrap().schema(name).unwrap();
-    let queue = connect(&config).await;
+    let clock = Arc::new(SystemClock::new());
+    let queue = PostgresQueue::connect(config, clock.clone()).await.unwrap();
     for id in ["first", "second"] {
         assert_eq!(queue.push(cx(), &lane(), task(id)).await.unwrap(), Pushed::New);
     }
-    (queue, config)
+    (queue, clock)
 }
 
 /// Nobody can change a task until this is committed.
@@ -86,9 +88,8 @@ async fn one_that_goes_away_leaves_its_push_done_and_its_session_of_use() {
 /// What was sent by then may be done.
 #[tokio::test]
 async fn one_whose_deadline_passes_is_told_that_it_may_be_done() {
-    let (queue, _) = at_rest("alone_late").await;
+    let (queue, clock) = at_rest("alone_late").await;
     let lock = locked("alone_late").await;
-    let clock = SystemClock::new();
     let deadline = Deadline::at(clock.now() + Duration::from_millis(80));
     let late = queue.push(cx().with_deadline(deadline), &lane(), task("late")).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Unknown);
