@@ -143,15 +143,19 @@ impl<W: Work> Group<W> {
         }
         let (sender, receiver) = oneshot::channel();
         let state = Arc::new(AtomicU8::new(QUEUED));
-        {
+        let is_first = {
             let mut queue = self.0.queue.lock();
             let limit = self.0.connector.config.waiting_max;
             if queue.jobs.len() >= limit {
                 return Err(not_sent(W::NAME, &format!("{limit} operations wait already")));
             }
             queue.jobs.push_back(Job { request, reply: sender, state: state.clone() });
+            queue.jobs.len() == 1 && !queue.is_gathering
+        };
+        // Whoever is woken for the first takes what comes after it, or wakes the next.
+        if is_first {
+            self.0.queued.notify_one();
         }
-        self.0.queued.notify_one();
         match clock.with_deadline(cx.deadline.soft, receiver).await {
             Ok(Ok(reply)) => reply,
             // The worker is gone with its runtime.
@@ -291,14 +295,12 @@ impl<W: Work> Shared<W> {
 
     /// Lets whoever is about to ask come along, as long as more do.
     async fn gather(&self) {
-        let mut before = 0;
         for _ in 0..GATHER_MAX {
+            let before = self.queue.lock().jobs.len();
             tokio::task::yield_now().await;
-            let now = self.queue.lock().jobs.len();
-            if now <= before {
+            if self.queue.lock().jobs.len() <= before {
                 return;
             }
-            before = now;
         }
     }
 
