@@ -44,6 +44,42 @@ async fn a_push_is_told_to_other_processes() {
     assert_eq!(told, row.get::<_, &str>(0));
 }
 
+/// A push of another process that got its position before, was committed after what was leased since,
+/// and whose word is lost: it is found without one.
+#[tokio::test]
+async fn what_is_committed_late_is_found() {
+    let config = server::config();
+    let queue = connect(&config).await;
+    let (client, schema) = (server::client().await, server::schema_of(&config));
+    let lane = Lane::new("lane").unwrap();
+    let position = format!("SELECT nextval('{schema}.position')");
+    queue.push(cx(), &lane, NewTask::new("first", "")).await.unwrap();
+    let early: i64 = client.query_one(&position, &[]).await.unwrap().get(0);
+    let lease = || queue.lease(cx(), &lane, 1, Duration::from_secs(60));
+    for id in ["second", "third"] {
+        queue.push(cx(), &lane, NewTask::new(id, "")).await.unwrap();
+    }
+    for id in ["first", "second", "third"] {
+        assert_eq!(lease().await.unwrap()[0].token.task, id);
+    }
+    let late = format!(
+        "SET search_path TO {schema}; INSERT INTO task (lane_id, place, was, leases, position, fence, \
+         ready_at, late, visible_ms, pushed_ms, id, note, payload) SELECT lane_id, 0, 0, 0, {early}, 0, \
+         now(), false, 1, 1, 'late', '', '' FROM lane; INSERT INTO lane_count SELECT lane_id, 99, 1, 0, \
+         0 FROM lane"
+    );
+    client.batch_execute(&late).await.unwrap();
+    let held = loop {
+        assert!(queue.wait(cx(), &lane).await.unwrap());
+        if let Some(held) = lease().await.unwrap().pop() {
+            break held;
+        }
+    };
+    assert_eq!(held.token.task, "late");
+    queue.settle(cx(), &held.token, Verdict::Done.into()).await.unwrap();
+    assert_eq!(queue.depth(&lane).await.unwrap().waiting, 0);
+}
+
 /// Settlements that push into each other's lanes, pushes of the same ids in other orders, and leases of
 /// both: transactions may conflict, and nobody notices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

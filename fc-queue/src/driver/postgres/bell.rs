@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fc_core::{Context, Result};
@@ -9,12 +10,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::front::Fronts;
 use super::link::{Connector, Group, Notifications, Session};
-use super::look::Looks;
-
-/// How long a waiter trusts that it will be told. A notification is lost with the process or the
-/// session that was to tell it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+use super::look::{LOOK_AGAIN, Looks};
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -36,6 +34,7 @@ pub(super) struct Bell {
 #[derive(Debug)]
 struct Shared {
     connector: Arc<Connector>,
+    fronts: Arc<Fronts>,
     channel: String,
     waiting: Mutex<HashMap<i32, Waiting>>,
     /// Lanes that others are to be told of.
@@ -48,14 +47,22 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     count: usize,
-    woken: Arc<Notify>,
+    woken: Arc<Woken>,
+}
+
+#[derive(Debug, Default)]
+struct Woken {
+    notify: Notify,
+    /// How often it was told that a task can be leased now.
+    ready: AtomicU64,
 }
 
 impl Bell {
-    pub(super) fn start(connector: Arc<Connector>) -> Self {
+    pub(super) fn start(connector: Arc<Connector>, fronts: Arc<Fronts>) -> Self {
         let channel = format!("fc_queue_{}", connector.schema());
         let shared = Arc::new(Shared {
             connector,
+            fronts,
             channel,
             waiting: Mutex::default(),
             rung: Mutex::default(),
@@ -66,11 +73,12 @@ impl Bell {
         Self { shared, tasks }
     }
 
-    /// Wakes who waits for these lanes, here and elsewhere.
-    pub(super) fn ring(&self, lanes: impl IntoIterator<Item = i32>) {
+    /// Wakes who waits for these lanes, here and elsewhere. `is_ready`: a task can be leased now, or it
+    /// is to be looked when.
+    pub(super) fn ring(&self, lanes: impl IntoIterator<Item = (i32, bool)>) {
         let mut rung = self.shared.rung.lock();
-        for lane in lanes {
-            self.shared.wake(lane);
+        for (lane, is_ready) in lanes {
+            self.shared.wake(lane, is_ready);
             rung.insert(lane);
         }
         drop(rung);
@@ -83,8 +91,9 @@ impl Bell {
         let clock = &self.shared.connector.clock;
         loop {
             // From before the look, so that what comes after it is heard.
-            let mut woken = std::pin::pin!(waiter.woken.notified());
+            let mut woken = std::pin::pin!(waiter.woken.notify.notified());
             woken.as_mut().enable();
+            let ready = waiter.woken.ready.load(Ordering::Acquire);
             let after = match looks.ask(cx, lane).await {
                 Ok(Some(Duration::ZERO)) => return Ok(true),
                 Ok(after) => after.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
@@ -93,6 +102,9 @@ impl Bell {
             };
             let until = (clock.now() + after).min(cx.deadline.soft);
             let _ = clock.with_deadline(until, woken).await;
+            if waiter.woken.ready.load(Ordering::Acquire) != ready {
+                return Ok(true);
+            }
             if clock.now() >= cx.deadline.soft {
                 return Ok(false);
             }
@@ -107,14 +119,21 @@ impl Drop for Bell {
 }
 
 impl Shared {
-    fn wake(&self, lane: i32) {
+    fn wake(&self, lane: i32, is_ready: bool) {
         if let Some(waiting) = self.waiting.lock().get(&lane) {
-            waiting.woken.notify_waiters();
+            waiting.woken.ready.fetch_add(u64::from(is_ready), Ordering::Release);
+            waiting.woken.notify.notify_waiters();
         }
     }
 
+    /// Another process has pushed.
+    fn heard(&self, lane: i32) {
+        self.fronts.forget(lane);
+        self.wake(lane, false);
+    }
+
     fn wake_all(&self) {
-        self.waiting.lock().values().for_each(|waiting| waiting.woken.notify_waiters());
+        self.waiting.lock().values().for_each(|waiting| waiting.woken.notify.notify_waiters());
     }
 }
 
@@ -122,7 +141,7 @@ impl Shared {
 struct Waiter<'b> {
     shared: &'b Shared,
     lane: i32,
-    woken: Arc<Notify>,
+    woken: Arc<Woken>,
 }
 
 impl<'b> Waiter<'b> {
@@ -203,11 +222,12 @@ async fn listen(shared: Arc<Shared>) {
             Ok((_session, mut told)) => {
                 pause = PAUSE_MIN;
                 // What was told while nobody listened is made up for.
+                shared.fronts.forget_all();
                 shared.wake_all();
                 while let Some(told) = told.recv().await {
                     if told.process_id() != *shared.teller.lock() {
                         let lanes = told.payload().split(',').filter_map(|lane| lane.parse().ok());
-                        lanes.for_each(|lane| shared.wake(lane));
+                        lanes.for_each(|lane| shared.heard(lane));
                     }
                 }
             }

@@ -1,12 +1,14 @@
 //! Leases of many lanes in one statement.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fc_core::port::queue::{Lane, LeaseToken, Leased};
 use tokio_postgres::{Error, Row};
 
+use super::front::{Fronts, Scan};
 use super::link::{Job, Session, Work};
 use super::{BATCH_MAX, part, time};
 
@@ -24,7 +26,7 @@ pub(super) const TASKS_MAX: usize = 1_024;
 
 /// The work of leasing.
 #[derive(Debug)]
-pub(super) struct Leases;
+pub(super) struct Leases(pub(super) Arc<Fronts>);
 
 impl Work for Leases {
     type Request = Lease;
@@ -63,11 +65,20 @@ impl Work for Leases {
         lanes.sort_unstable();
         let most: Vec<i64> = lanes.iter().map(|lane| wanted[lane].0).collect();
         let held: Vec<i64> = lanes.iter().map(|lane| wanted[lane].1).collect();
-        let rows =
-            session.client.query(&statement, &[&lanes, &most, &held, &part(session)]).await?;
+        let scans: Vec<Scan> = lanes.iter().map(|lane| self.0.begin(*lane)).collect();
+        let first: Vec<i64> = scans.iter().map(|scan| scan.from).collect();
+        let rows = session
+            .client
+            .query(&statement, &[&lanes, &most, &held, &part(session), &first])
+            .await?;
         let mut of_lane: HashMap<i32, VecDeque<Row>> = HashMap::new();
         for row in rows {
             of_lane.entry(row.get(0)).or_default().push_back(row);
+        }
+        for ((lane, most), scan) in lanes.iter().zip(most).zip(scans) {
+            if let Some(last) = of_lane.get(lane).and_then(|rows| last_fresh(rows, most)) {
+                scan.found(last);
+            }
         }
         let answer = |request: &&Lease| {
             let rows = of_lane.entry(request.lane_id).or_default();
@@ -76,6 +87,14 @@ impl Work for Leases {
         };
         Ok(requests.iter().map(answer).collect())
     }
+}
+
+/// The position up to which no fresh task is left, if that can be told: where others took the places of
+/// some, it is not known which.
+fn last_fresh(rows: &VecDeque<Row>, most: i64) -> Option<i64> {
+    let fresh = || rows.iter().filter(|row| row.get(9));
+    let is_cut = rows.len() as i64 >= most && fresh().count() < rows.len();
+    fresh().map(|row| row.get(2)).max().filter(|_| !is_cut)
 }
 
 fn leased(lane: &Lane, row: &Row) -> Leased {

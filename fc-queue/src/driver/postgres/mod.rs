@@ -2,6 +2,7 @@
 
 mod bell;
 mod extend;
+mod front;
 mod lanes;
 mod lease;
 mod link;
@@ -25,6 +26,7 @@ use fc_core::{Clock, Context, Result, Timestamp};
 use crate::core::book::stale;
 use bell::Bell;
 use extend::{Extend, Extends};
+use front::Fronts;
 use lanes::Lanes;
 use lease::{Lease, Leases, TASKS_MAX};
 pub use link::PostgresConfig;
@@ -107,19 +109,20 @@ impl PostgresQueue {
             payload_bytes_max: 16 * 1024 * 1024,
             note_bytes_max: 256 * 1024,
         };
+        let fronts = Fronts::new(clock.clone());
         Ok(Self {
             capabilities,
             pool: Pool::new(connector.clone()),
             lanes: Lanes::default(),
-            bell: Bell::start(connector.clone()),
+            bell: Bell::start(connector.clone(), fronts.clone()),
             pushes: Group::start(
                 connector.clone(),
-                Pushes { clock: clock.clone(), time: time.clone() },
+                Pushes { clock: clock.clone(), time: time.clone(), fronts: fronts.clone() },
             ),
-            leases: Group::start(connector.clone(), Leases),
-            settles: Group::start(connector.clone(), Settles),
+            leases: Group::start(connector.clone(), Leases(fronts.clone())),
+            settles: Group::start(connector.clone(), Settles(fronts.clone())),
             extends: Group::start(connector.clone(), Extends),
-            looks: Group::start(connector, Looks),
+            looks: Group::start(connector, Looks(fronts)),
             clock,
             time,
         })
@@ -158,9 +161,11 @@ impl Queue for PostgresQueue {
         let now = self.clock.wall();
         task.check(&self.capabilities, now)?;
         let number = self.lanes.number(&self.pool, lane).await?;
-        let pushed = self.pushes.ask(cx, Push::new(number, task, now, &self.time)).await?;
+        let push = Push::new(number, task, now, &self.time);
+        let is_ready = push.is_ready();
+        let pushed = self.pushes.ask(cx, push).await?;
         if pushed == Pushed::New {
-            self.bell.ring([number]);
+            self.bell.ring([(number, is_ready)]);
         }
         Ok(pushed)
     }
@@ -195,15 +200,17 @@ impl Queue for PostgresQueue {
         let now = self.clock.wall();
         self.capabilities.check_settlement(&settlement, now)?;
         let held = self.held(lease).await?;
-        let mut rings: Vec<i32> = Vec::new();
+        let mut rings: Vec<(i32, bool)> = Vec::new();
         if let Verdict::Retry { .. } = settlement.verdict {
-            rings.push(held.lane_id);
+            rings.push((held.lane_id, false));
         }
         let mut follow_ups = Vec::with_capacity(settlement.follow_ups.len());
         for follow_up in settlement.follow_ups {
             let number = self.lanes.number(&self.pool, &follow_up.lane).await?;
-            rings.push(number);
-            follow_ups.push(Push::new(number, follow_up.task, now, &self.time));
+            let push = Push::new(number, follow_up.task, now, &self.time);
+            // It may be known already.
+            rings.push((number, false));
+            follow_ups.push(push);
         }
         let settle = Settle::new(held, settlement.verdict, follow_ups, now, &self.time);
         if !self.settles.ask(cx, settle).await? {
@@ -260,7 +267,7 @@ impl Queue for PostgresQueue {
         };
         let ready_us = self.time.of(at);
         let told = operator::redrive(&self.pool, number, id, ready_us, at, &note).await;
-        self.bell.ring([number]);
+        self.bell.ring([(number, false)]);
         told
     }
 

@@ -1,12 +1,14 @@
 //! Settlements of many callers in one statement.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fc_core::Timestamp;
 use fc_core::port::queue::{LeaseToken, Verdict};
 use tokio_postgres::Error;
 
+use super::front::Fronts;
 use super::link::{Job, Session, Work};
 use super::push::{Columns, Push};
 use super::time::{self, ServerTime};
@@ -98,7 +100,7 @@ impl Settle {
 
 /// The work of settling.
 #[derive(Debug)]
-pub(super) struct Settles;
+pub(super) struct Settles(pub(super) Arc<Fronts>);
 
 impl Work for Settles {
     type Request = Settle;
@@ -137,7 +139,7 @@ impl Work for Settles {
                 all_done(session, &sorted).await?
             }
         } else {
-            settle(session, &sorted).await?
+            self.settle(session, &sorted).await?
         };
         let settled: HashSet<i64> = settled.into_iter().flatten().collect();
         Ok(requests.iter().map(|request| settled.contains(&request.held.position)).collect())
@@ -166,43 +168,52 @@ async fn all_of_one_done(
     Ok(session.client.query_one(&statement, &held).await?.get(0))
 }
 
-async fn settle(session: &Session, sorted: &[&Settle]) -> Result<Option<Vec<i64>>, Error> {
-    let statement = session.statement(include_str!("sql/settle.sql")).await?;
-    let h: HeldColumns<'_> = sorted.iter().map(|settle| &settle.held).collect();
-    let verdict: Vec<i16> = sorted.iter().map(|s| s.verdict).collect();
-    let ready_us: Vec<Option<i64>> = sorted.iter().map(|s| s.ready_us).collect();
-    let visible_ms: Vec<i64> = sorted.iter().map(|s| s.visible_ms).collect();
-    let note: Vec<&[u8]> = sorted.iter().map(|s| &*s.note).collect();
-    let reason: Vec<Option<&[u8]>> =
-        sorted.iter().map(|s| s.reason.as_deref().map(str::as_bytes)).collect();
-    let followers = || sorted.iter().flat_map(|s| s.follow_ups.iter().map(move |f| (s, f)));
-    let owner: Vec<i64> = followers().map(|(owner, _)| owner.held.position).collect();
-    let f: Columns<'_> = followers().map(|(_, follower)| follower).collect();
-    let row = session
-        .client
-        .query_one(
-            &statement,
-            &[
-                &h.lane_id,
-                &h.id,
-                &h.position,
-                &h.fence,
-                &verdict,
-                &ready_us,
-                &visible_ms,
-                &note,
-                &reason,
-                &owner,
-                &f.lane_id,
-                &f.id,
-                &f.payload,
-                &f.note,
-                &f.ready_us,
-                &f.visible_ms,
-                &f.pushed_ms,
-                &part(session),
-            ],
-        )
-        .await?;
-    Ok(row.get(0))
+impl Settles {
+    async fn settle(
+        &self,
+        session: &Session,
+        sorted: &[&Settle],
+    ) -> Result<Option<Vec<i64>>, Error> {
+        let statement = session.statement(include_str!("sql/settle.sql")).await?;
+        let h: HeldColumns<'_> = sorted.iter().map(|settle| &settle.held).collect();
+        let verdict: Vec<i16> = sorted.iter().map(|s| s.verdict).collect();
+        let ready_us: Vec<Option<i64>> = sorted.iter().map(|s| s.ready_us).collect();
+        let visible_ms: Vec<i64> = sorted.iter().map(|s| s.visible_ms).collect();
+        let note: Vec<&[u8]> = sorted.iter().map(|s| &*s.note).collect();
+        let reason: Vec<Option<&[u8]>> =
+            sorted.iter().map(|s| s.reason.as_deref().map(str::as_bytes)).collect();
+        let followers = || sorted.iter().flat_map(|s| s.follow_ups.iter().map(move |f| (s, f)));
+        let owner: Vec<i64> = followers().map(|(owner, _)| owner.held.position).collect();
+        let f: Columns<'_> = followers().map(|(_, follower)| follower).collect();
+        let row = session
+            .client
+            .query_one(
+                &statement,
+                &[
+                    &h.lane_id,
+                    &h.id,
+                    &h.position,
+                    &h.fence,
+                    &verdict,
+                    &ready_us,
+                    &visible_ms,
+                    &note,
+                    &reason,
+                    &owner,
+                    &f.lane_id,
+                    &f.id,
+                    &f.payload,
+                    &f.note,
+                    &f.ready_us,
+                    &f.visible_ms,
+                    &f.pushed_ms,
+                    &part(session),
+                ],
+            )
+            .await?;
+        let (lanes, positions) =
+            (row.get::<_, Option<Vec<i32>>>(1), row.get::<_, Option<Vec<i64>>>(2));
+        self.0.told(lanes.into_iter().flatten().zip(positions.into_iter().flatten()));
+        Ok(row.get(0))
+    }
 }

@@ -10,4 +10,4 @@ WITH pushed AS (
 INSERT INTO lane_count AS c (lane_id, part, waiting, leased, buried)
 SELECT lane_id, $8, 1, 0, 0 FROM pushed
 ON CONFLICT (lane_id, part) DO UPDATE SET waiting = c.waiting + 1
-RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, currval('position')

@@ -2,7 +2,7 @@ WITH ended AS MATERIALIZED (
     SELECT id FROM task WHERE lane_id = $1 AND place = 1 AND held_until <= clock_timestamp()
     ORDER BY held_until LIMIT $2 FOR UPDATE SKIP LOCKED
 ), back AS (
-    UPDATE task t SET place = 0, was = t.place, held_until = NULL
+    UPDATE task t SET place = 0, was = t.place, held_until = NULL, late = true
     FROM ended WHERE t.lane_id = $1 AND t.id = ended.id
     RETURNING t.lane_id
 ), counted AS (

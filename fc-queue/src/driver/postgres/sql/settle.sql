@@ -40,7 +40,7 @@ WITH asked AS MATERIALIZED (
         ready_us IS NOT NULL, visible_ms, pushed_ms, id, note, payload
     FROM followers ORDER BY lane_id, id, position
     ON CONFLICT (lane_id, id) DO NOTHING
-    RETURNING lane_id
+    RETURNING lane_id, position, late
 ), changed AS (
     SELECT lane_id, waits - (was = 0)::int AS waiting, -(was = 1)::int AS leased, is_buried AS buried
     FROM settled
@@ -53,4 +53,6 @@ WITH asked AS MATERIALIZED (
     SET waiting = c.waiting + EXCLUDED.waiting, leased = c.leased + EXCLUDED.leased,
         buried = c.buried + EXCLUDED.buried
 )
-SELECT array_agg(position) FROM settled
+SELECT (SELECT array_agg(position) FROM settled),
+    (SELECT array_agg(lane_id ORDER BY position) FROM pushed WHERE NOT late),
+    (SELECT array_agg(position ORDER BY position) FROM pushed WHERE NOT late)
