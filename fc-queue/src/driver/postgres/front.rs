@@ -79,7 +79,7 @@ impl Fronts {
         }
         front.scans += 1;
         let next = front.before + front.told.len() as u64;
-        Scan { fronts: self.clone(), lane, from, next }
+        Scan { fronts: self.clone(), lane, is_ended: false, from, next }
     }
 
     /// From where on to look whether anything waits.
@@ -118,11 +118,12 @@ impl Fronts {
     }
 }
 
-/// A lease on its way.
+/// A lease on its way. Dropped before it has ended, it may have kept others from what it did not take.
 #[derive(Debug)]
 pub(super) struct Scan {
     fronts: Arc<Fronts>,
     lane: i32,
+    is_ended: bool,
     /// Where it begins.
     pub(super) from: i64,
     /// The number of the first push that is told after it has begun.
@@ -130,10 +131,12 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Nothing waits from where it began to `last`, unless it was pushed meanwhile.
-    pub(super) fn found(self, last: i64) {
+    /// It has taken all from where it began up to `last`, but what was pushed meanwhile or is being taken
+    /// by others; `None`: nothing.
+    pub(super) fn took(mut self, last: Option<i64>) {
+        self.is_ended = true;
         let mut lanes = self.fronts.lanes.lock();
-        let Some(front) = lanes.get_mut(&self.lane) else {
+        let (Some(front), Some(last)) = (lanes.get_mut(&self.lane), last) else {
             return;
         };
         // More was told than is remembered.
@@ -151,6 +154,9 @@ impl Scan {
 impl Drop for Scan {
     fn drop(&mut self) {
         if let Some(front) = self.fronts.lanes.lock().get_mut(&self.lane) {
+            if !self.is_ended {
+                front.forget();
+            }
             front.scans -= 1;
             if front.scans == 0 {
                 front.before += front.told.len() as u64;
@@ -181,7 +187,7 @@ mod tests {
         /// A lease begins, is done by the server, and is answered.
         Begin(usize),
         Lease(usize),
-        End(usize),
+        End(usize, usize),
         /// Time to begin at the front.
         Pass,
     }
@@ -193,7 +199,7 @@ mod tests {
             4 => (any::<usize>(), any::<bool>()).prop_map(|(n, is_here)| Step::Tell(n, is_here)),
             2 => (1_usize..4).prop_map(Step::Begin),
             2 => any::<usize>().prop_map(Step::Lease),
-            2 => any::<usize>().prop_map(Step::End),
+            2 => (any::<usize>(), 0_usize..6).prop_map(|(n, kept)| Step::End(n, kept)),
             1 => Just(Step::Pass),
         ]
     }
@@ -203,14 +209,16 @@ mod tests {
         Sent,
         Committed,
         Told,
+        /// Somebody is about to lease it, who knew it as this.
+        Locked(bool),
         Leased,
     }
 
-    /// A lease: how many it asks for, and what it has got.
+    /// A lease: how many it asks for, and what it has locked.
     struct Lease {
         scan: Scan,
         most: usize,
-        last: Option<Option<i64>>,
+        locked: Option<Vec<usize>>,
     }
 
     fn pick(of: &[usize], number: usize) -> Option<usize> {
@@ -246,30 +254,37 @@ mod tests {
                         }
                     }
                     Step::Begin(most) => {
-                        leases.push(Lease { scan: fronts.begin(LANE), most, last: None });
+                        leases.push(Lease { scan: fronts.begin(LANE), most, locked: None });
                     }
                     Step::Lease(number) => {
                         let open: Vec<usize> =
-                            (0..leases.len()).filter(|n| leases[*n].last.is_none()).collect();
+                            (0..leases.len()).filter(|n| leases[*n].locked.is_none()).collect();
                         if let Some(n) = pick(&open, number) {
                             let lease = &mut leases[n];
                             let there = all(&tasks, &[Task::Committed, Task::Told]);
-                            let got: Vec<usize> = there
-                                .into_iter()
-                                .filter(|n| *n as i64 + 1 >= lease.scan.from)
-                                .take(lease.most)
-                                .collect();
-                            got.iter().for_each(|n| tasks[*n] = Task::Leased);
-                            lease.last = Some(got.last().map(|n| *n as i64 + 1));
+                            let got = there.into_iter().filter(|n| *n as i64 + 1 >= lease.scan.from);
+                            let got: Vec<usize> = got.take(lease.most).collect();
+                            for n in &got {
+                                tasks[*n] = Task::Locked(tasks[*n] == Task::Told);
+                            }
+                            lease.locked = Some(got);
                         }
                     }
-                    Step::End(number) => {
+                    Step::End(number, kept) => {
                         let done: Vec<usize> =
-                            (0..leases.len()).filter(|n| leases[*n].last.is_some()).collect();
+                            (0..leases.len()).filter(|n| leases[*n].locked.is_some()).collect();
                         if let Some(n) = pick(&done, number) {
                             let lease = leases.swap_remove(n);
-                            if let Some(last) = lease.last.flatten() {
-                                lease.scan.found(last);
+                            let locked = lease.locked.unwrap_or_default();
+                            for (index, n) in locked.iter().enumerate() {
+                                tasks[*n] = match tasks[*n] {
+                                    Task::Locked(_) if index < kept => Task::Leased,
+                                    Task::Locked(true) => Task::Told,
+                                    _ => Task::Committed,
+                                };
+                            }
+                            if kept >= locked.len() {
+                                lease.scan.took(locked.last().map(|n| *n as i64 + 1));
                             }
                         }
                     }
@@ -282,6 +297,14 @@ mod tests {
         }
     }
 
+    /// Where a lease begins that finds nothing.
+    fn begun(fronts: &Arc<Fronts>) -> i64 {
+        let scan = fronts.begin(LANE);
+        let from = scan.from;
+        scan.took(None);
+        from
+    }
+
     #[test]
     fn what_is_gone_is_passed_over_until_it_is_time_to_look() {
         let clock = SimClock::new(Timestamp::default());
@@ -289,14 +312,17 @@ mod tests {
         assert_eq!(fronts.from(LANE), 0);
         let scan = fronts.begin(LANE);
         assert_eq!(scan.from, 0);
-        scan.found(10);
-        assert_eq!(fronts.begin(LANE).from, 11);
+        scan.took(Some(10));
+        assert_eq!(begun(&fronts), 11);
         fronts.told([(LANE, 4), (LANE + 1, 1)]);
-        assert_eq!(fronts.begin(LANE).from, 4);
+        assert_eq!(begun(&fronts), 4);
         clock.advance(WHOLE_EVERY);
         assert_eq!(fronts.from(LANE), 0);
-        fronts.begin(LANE).found(12);
+        fronts.begin(LANE).took(Some(12));
         assert_eq!(fronts.from(LANE), 13);
+        drop(fronts.begin(LANE));
+        assert_eq!(fronts.from(LANE), 0);
+        fronts.begin(LANE).took(Some(14));
         fronts.forget_all();
         assert_eq!(fronts.from(LANE), 0);
     }
@@ -304,10 +330,10 @@ mod tests {
     #[test]
     fn more_than_is_remembered_is_not_passed_over() {
         let fronts = Fronts::new(Arc::new(SimClock::new(Timestamp::default())));
-        fronts.begin(LANE).found(5);
+        fronts.begin(LANE).took(Some(5));
         let scan = fronts.begin(LANE);
         fronts.told((0..=TOLD_MAX as i64).map(|n| (LANE, 10 + n)));
-        scan.found(100_000);
+        scan.took(Some(100_000));
         assert_eq!(fronts.from(LANE), 6);
     }
 }

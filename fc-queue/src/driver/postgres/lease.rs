@@ -76,9 +76,7 @@ impl Work for Leases {
             of_lane.entry(row.get(0)).or_default().push_back(row);
         }
         for ((lane, most), scan) in lanes.iter().zip(most).zip(scans) {
-            if let Some(last) = of_lane.get(lane).and_then(|rows| last_fresh(rows, most)) {
-                scan.found(last);
-            }
+            end(scan, of_lane.entry(*lane).or_default(), most);
         }
         let answer = |request: &&Lease| {
             let rows = of_lane.entry(request.lane_id).or_default();
@@ -89,12 +87,13 @@ impl Work for Leases {
     }
 }
 
-/// The position up to which no fresh task is left, if that can be told: where others took the places of
-/// some, it is not known which.
-fn last_fresh(rows: &VecDeque<Row>, most: i64) -> Option<i64> {
-    let fresh = || rows.iter().filter(|row| row.get(9));
-    let is_cut = rows.len() as i64 >= most && fresh().count() < rows.len();
-    fresh().map(|row| row.get(2)).max().filter(|_| !is_cut)
+/// Tells up to where no fresh task is left, unless others than fresh ones took the places of some: those
+/// were kept from other leases, and nobody knows which.
+fn end(scan: Scan, rows: &VecDeque<Row>, most: i64) {
+    let fresh: Vec<i64> = rows.iter().filter(|row| row.get(9)).map(|row| row.get(2)).collect();
+    if fresh.len() == rows.len() || (rows.len() as i64) < most {
+        scan.took(fresh.into_iter().max());
+    }
 }
 
 fn leased(lane: &Lane, row: &Row) -> Leased {
