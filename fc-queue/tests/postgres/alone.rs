@@ -90,7 +90,7 @@ async fn one_that_goes_away_leaves_its_push_done_and_its_session_of_use() {
 async fn one_whose_deadline_passes_is_told_that_it_may_be_done() {
     let (queue, clock) = at_rest("alone_late").await;
     let lock = locked("alone_late").await;
-    let deadline = Deadline::at(clock.now() + Duration::from_millis(80));
+    let deadline = Deadline::at(clock.now() + Duration::from_millis(500));
     let late = queue.push(cx().with_deadline(deadline), &lane(), task("late")).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Unknown);
     lock.batch_execute("COMMIT").await.unwrap();
