@@ -38,7 +38,7 @@ async fn a_push_is_told_to_other_processes() {
     client.batch_execute(&format!("LISTEN fc_queue_{schema}")).await.unwrap();
     let lane = Lane::new("told").unwrap();
     queue.push(cx(), &lane, NewTask::new("a", "")).await.unwrap();
-    let number = format!("SELECT lane_id::text FROM {schema}.lane WHERE name = 'told'");
+    let number = format!("SELECT lane_id || ':' || position FROM {schema}.task WHERE id = 'a'");
     let told = told.await.unwrap();
     let row = server::client().await.query_one(&number, &[]).await.unwrap();
     assert_eq!(told, row.get::<_, &str>(0));
@@ -69,12 +69,17 @@ async fn what_is_committed_late_is_found() {
          0 FROM lane"
     );
     client.batch_execute(&late).await.unwrap();
-    let held = loop {
-        assert!(queue.wait(cx(), &lane).await.unwrap());
-        if let Some(held) = lease().await.unwrap().pop() {
-            break held;
+    let found = async {
+        loop {
+            assert!(queue.wait(cx(), &lane).await.unwrap());
+            if let Some(held) = lease().await.unwrap().pop() {
+                break held;
+            }
         }
     };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let found = clock.with_deadline(clock.now() + Duration::from_secs(20), Box::pin(found)).await;
+    let held = found.expect("found a second later");
     assert_eq!(held.token.task, "late");
     queue.settle(cx(), &held.token, Verdict::Done.into()).await.unwrap();
     assert_eq!(queue.depth(&lane).await.unwrap().waiting, 0);

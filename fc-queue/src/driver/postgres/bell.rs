@@ -1,6 +1,6 @@
 //! Who waits for a lane is woken: in this process at once, in others by `NOTIFY`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,8 +21,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// would have as much to do as the one that pushes.
 const TELL_EVERY: Duration = Duration::from_millis(5);
 
-/// Lanes in one notification: the server takes 8000 bytes.
-const LANES_MAX: usize = 600;
+/// Lanes in one notification: the server takes 8000 bytes, and a lane with a position has 31.
+const LANES_MAX: usize = 250;
+
+/// What has happened to a lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ring {
+    /// A task that can be leased now was pushed at this position.
+    Fresh(i64),
+    /// Something else may have to be leased, now or later.
+    Other,
+}
 
 /// Tells waiters of lanes, and is told, until it is dropped.
 #[derive(Debug)]
@@ -37,8 +46,8 @@ struct Shared {
     fronts: Arc<Fronts>,
     channel: String,
     waiting: Mutex<HashMap<i32, Waiting>>,
-    /// Lanes that others are to be told of.
-    rung: Mutex<BTreeSet<i32>>,
+    /// Lanes that others are to be told of, and the first position of a fresh task.
+    rung: Mutex<BTreeMap<i32, Option<i64>>>,
     is_rung: Notify,
     /// The session that tells: what it told need not be heard here.
     teller: Mutex<i32>,
@@ -73,16 +82,9 @@ impl Bell {
         Self { shared, tasks }
     }
 
-    /// Wakes who waits for these lanes, here and elsewhere. `is_ready`: a task can be leased now, or it
-    /// is to be looked when.
-    pub(super) fn ring(&self, lanes: impl IntoIterator<Item = (i32, bool)>) {
-        let mut rung = self.shared.rung.lock();
-        for (lane, is_ready) in lanes {
-            self.shared.wake(lane, is_ready);
-            rung.insert(lane);
-        }
-        drop(rung);
-        self.shared.is_rung.notify_one();
+    /// What rings it.
+    pub(super) fn ringer(&self) -> Ringer {
+        Ringer(self.shared.clone())
     }
 
     /// Waits until the lane has a task that can be leased, or the soft deadline.
@@ -112,6 +114,34 @@ impl Bell {
     }
 }
 
+/// Wakes who waits for lanes, here and elsewhere.
+#[derive(Debug)]
+pub(super) struct Ringer(Arc<Shared>);
+
+impl Ringer {
+    pub(super) fn ring(&self, rings: impl IntoIterator<Item = (i32, Ring)>) {
+        let shared = &self.0;
+        let mut rung = shared.rung.lock();
+        let before = rung.len();
+        for (lane, ring) in rings {
+            let told = rung.entry(lane).or_default();
+            match ring {
+                Ring::Fresh(position) => {
+                    *told = Some(told.map_or(position, |other| other.min(position)));
+                    shared.fronts.told(lane, position);
+                    shared.wake(lane, true);
+                }
+                Ring::Other => shared.wake(lane, false),
+            }
+        }
+        let is_new = rung.len() > before;
+        drop(rung);
+        if is_new {
+            shared.is_rung.notify_one();
+        }
+    }
+}
+
 impl Drop for Bell {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -126,10 +156,20 @@ impl Shared {
         }
     }
 
-    /// Another process has pushed.
-    fn heard(&self, lane: i32) {
-        self.fronts.forget(lane);
-        self.wake(lane, false);
+    /// Another process has rung: `lane`, or `lane:position` for a fresh task.
+    fn heard(&self, told: &str) {
+        let (lane, position) = match told.split_once(':') {
+            Some((lane, position)) => (lane, Some(position)),
+            None => (told, None),
+        };
+        let Ok(lane) = lane.parse() else {
+            return;
+        };
+        let position: Option<i64> = position.and_then(|position| position.parse().ok());
+        if let Some(position) = position {
+            self.fronts.told(lane, position);
+        }
+        self.wake(lane, position.is_some());
     }
 
     fn wake_all(&self) {
@@ -199,8 +239,11 @@ async fn tell(shared: Arc<Shared>) {
         let mut lanes: Vec<String> = Vec::new();
         {
             let mut rung = shared.rung.lock();
-            while let Some(lane) = (lanes.len() < LANES_MAX).then(|| rung.pop_first()).flatten() {
-                lanes.push(lane.to_string());
+            while let Some(told) = (lanes.len() < LANES_MAX).then(|| rung.pop_first()).flatten() {
+                lanes.push(match told {
+                    (lane, Some(position)) => format!("{lane}:{position}"),
+                    (lane, None) => lane.to_string(),
+                });
             }
         }
         let told = async {
@@ -226,8 +269,7 @@ async fn listen(shared: Arc<Shared>) {
                 shared.wake_all();
                 while let Some(told) = told.recv().await {
                     if told.process_id() != *shared.teller.lock() {
-                        let lanes = told.payload().split(',').filter_map(|lane| lane.parse().ok());
-                        lanes.for_each(|lane| shared.heard(lane));
+                        told.payload().split(',').for_each(|told| shared.heard(told));
                     }
                 }
             }

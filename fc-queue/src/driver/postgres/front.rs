@@ -88,31 +88,23 @@ impl Fronts {
         self.lanes.lock().get(&lane).map_or(0, |front| front.from(now))
     }
 
-    /// What was pushed at these positions can be leased.
-    pub(super) fn told(&self, pushed: impl IntoIterator<Item = (i32, i64)>) {
+    /// What was pushed at this position can be leased, and it may be that more was behind it.
+    pub(super) fn told(&self, lane: i32, position: i64) {
         let mut lanes = self.lanes.lock();
-        for (lane, position) in pushed {
-            let Some(front) = lanes.get_mut(&lane) else {
-                continue;
-            };
-            front.from = front.from.min(position);
-            if front.scans > 0 {
-                front.told.push_back(position);
-                if front.told.len() > TOLD_MAX {
-                    front.told.pop_front();
-                    front.before += 1;
-                }
+        let Some(front) = lanes.get_mut(&lane) else {
+            return;
+        };
+        front.from = front.from.min(position);
+        if front.scans > 0 {
+            front.told.push_back(position);
+            if front.told.len() > TOLD_MAX {
+                front.told.pop_front();
+                front.before += 1;
             }
         }
     }
 
-    /// Something was pushed, nobody knows where.
-    pub(super) fn forget(&self, lane: i32) {
-        if let Some(front) = self.lanes.lock().get_mut(&lane) {
-            front.forget();
-        }
-    }
-
+    /// Anything may have been pushed, nobody knows where.
     pub(super) fn forget_all(&self) {
         self.lanes.lock().values_mut().for_each(Front::forget);
     }
@@ -248,8 +240,8 @@ mod tests {
                         if let Some(n) = pick(&all(&tasks, &[Task::Committed]), number) {
                             tasks[n] = Task::Told;
                             match is_here {
-                                true => fronts.told([(LANE, n as i64 + 1)]),
-                                false => fronts.forget(LANE),
+                                true => fronts.told(LANE, n as i64 + 1),
+                                false => fronts.forget_all(),
                             }
                         }
                     }
@@ -314,7 +306,8 @@ mod tests {
         assert_eq!(scan.from, 0);
         scan.took(Some(10));
         assert_eq!(begun(&fronts), 11);
-        fronts.told([(LANE, 4), (LANE + 1, 1)]);
+        fronts.told(LANE, 4);
+        fronts.told(LANE + 1, 1);
         assert_eq!(begun(&fronts), 4);
         clock.advance(WHOLE_EVERY);
         assert_eq!(fronts.from(LANE), 0);
@@ -332,7 +325,7 @@ mod tests {
         let fronts = Fronts::new(Arc::new(SimClock::new(Timestamp::default())));
         fronts.begin(LANE).took(Some(5));
         let scan = fronts.begin(LANE);
-        fronts.told((0..=TOLD_MAX as i64).map(|n| (LANE, 10 + n)));
+        (0..=TOLD_MAX as i64).for_each(|n| fronts.told(LANE, 10 + n));
         scan.took(Some(100_000));
         assert_eq!(fronts.from(LANE), 6);
     }

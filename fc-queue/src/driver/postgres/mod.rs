@@ -19,12 +19,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fc_core::port::queue::{
     Cancelled, Lane, LaneDepth, LeaseToken, Leased, NewTask, Place, Pushed, Queue,
-    QueueCapabilities, Settlement, TaskView, Verdict,
+    QueueCapabilities, Settlement, TaskView,
 };
 use fc_core::{Clock, Context, Result, Timestamp};
 
 use crate::core::book::stale;
-use bell::Bell;
+use bell::{Bell, Ring, Ringer};
 use extend::{Extend, Extends};
 use front::Fronts;
 use lanes::Lanes;
@@ -77,6 +77,7 @@ pub struct PostgresQueue {
     pool: Pool,
     lanes: Lanes,
     bell: Bell,
+    ringer: Ringer,
     pushes: Group<Pushes>,
     leases: Group<Leases>,
     settles: Group<Settles>,
@@ -110,19 +111,21 @@ impl PostgresQueue {
             note_bytes_max: 256 * 1024,
         };
         let fronts = Fronts::new(clock.clone());
+        let bell = Bell::start(connector.clone(), fronts.clone());
         Ok(Self {
             capabilities,
             pool: Pool::new(connector.clone()),
             lanes: Lanes::default(),
-            bell: Bell::start(connector.clone(), fronts.clone()),
             pushes: Group::start(
                 connector.clone(),
-                Pushes { clock: clock.clone(), time: time.clone(), fronts: fronts.clone() },
+                Pushes { clock: clock.clone(), time: time.clone(), ringer: bell.ringer() },
             ),
             leases: Group::start(connector.clone(), Leases(fronts.clone())),
-            settles: Group::start(connector.clone(), Settles(fronts.clone())),
+            settles: Group::start(connector.clone(), Settles(bell.ringer())),
             extends: Group::start(connector.clone(), Extends),
             looks: Group::start(connector, Looks(fronts)),
+            ringer: bell.ringer(),
+            bell,
             clock,
             time,
         })
@@ -161,13 +164,7 @@ impl Queue for PostgresQueue {
         let now = self.clock.wall();
         task.check(&self.capabilities, now)?;
         let number = self.lanes.number(&self.pool, lane).await?;
-        let push = Push::new(number, task, now, &self.time);
-        let is_ready = push.is_ready();
-        let pushed = self.pushes.ask(cx, push).await?;
-        if pushed == Pushed::New {
-            self.bell.ring([(number, is_ready)]);
-        }
-        Ok(pushed)
+        self.pushes.ask(cx, Push::new(number, task, now, &self.time)).await
     }
 
     async fn wait(&self, cx: Context, lane: &Lane) -> Result<bool> {
@@ -200,26 +197,13 @@ impl Queue for PostgresQueue {
         let now = self.clock.wall();
         self.capabilities.check_settlement(&settlement, now)?;
         let held = self.held(lease).await?;
-        let mut rings: Vec<(i32, bool)> = Vec::new();
-        if let Verdict::Retry { .. } = settlement.verdict {
-            rings.push((held.lane_id, false));
-        }
         let mut follow_ups = Vec::with_capacity(settlement.follow_ups.len());
         for follow_up in settlement.follow_ups {
             let number = self.lanes.number(&self.pool, &follow_up.lane).await?;
-            let push = Push::new(number, follow_up.task, now, &self.time);
-            // It may be known already.
-            rings.push((number, false));
-            follow_ups.push(push);
+            follow_ups.push(Push::new(number, follow_up.task, now, &self.time));
         }
         let settle = Settle::new(held, settlement.verdict, follow_ups, now, &self.time);
-        if !self.settles.ask(cx, settle).await? {
-            return Err(stale(lease));
-        }
-        if !rings.is_empty() {
-            self.bell.ring(rings);
-        }
-        Ok(())
+        if self.settles.ask(cx, settle).await? { Ok(()) } else { Err(stale(lease)) }
     }
 
     async fn cancel(&self, _: Context, lane: &Lane, id: &str) -> Result<Cancelled> {
@@ -267,7 +251,7 @@ impl Queue for PostgresQueue {
         };
         let ready_us = self.time.of(at);
         let told = operator::redrive(&self.pool, number, id, ready_us, at, &note).await;
-        self.bell.ring([(number, false)]);
+        self.ringer.ring([(number, Ring::Other)]);
         told
     }
 

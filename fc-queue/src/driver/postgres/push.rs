@@ -8,7 +8,7 @@ use fc_core::port::queue::{NewTask, Pushed};
 use fc_core::{Clock, Timestamp};
 use tokio_postgres::Error;
 
-use super::front::Fronts;
+use super::bell::{Ring, Ringer};
 use super::link::{Job, Session, Work, take_front};
 use super::time::{self, ServerTime};
 use super::{BATCH_BYTES_MAX, BATCH_MAX, part};
@@ -38,9 +38,10 @@ impl Push {
         }
     }
 
-    /// Whether it can be leased as soon as it is pushed.
-    pub(super) fn is_ready(&self) -> bool {
-        self.ready_us.is_none()
+    /// What its lane has to be told once it is pushed there.
+    fn ring(&self, position: i64) -> (i32, Ring) {
+        let is_fresh = self.ready_us.is_none();
+        (self.lane_id, if is_fresh { Ring::Fresh(position) } else { Ring::Other })
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -81,7 +82,7 @@ impl<'r> FromIterator<&'r Push> for Columns<'r> {
 pub(super) struct Pushes {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) time: Arc<ServerTime>,
-    pub(super) fronts: Arc<Fronts>,
+    pub(super) ringer: Ringer,
 }
 
 impl Work for Pushes {
@@ -122,9 +123,8 @@ impl Work for Pushes {
         let asked: Vec<i64> = row.get(0);
         let new: HashSet<i64> = row.get::<_, Option<Vec<i64>>>(1).into_iter().flatten().collect();
         let is_new = |position: &i64| new.contains(position);
-        let is_told = |(push, position): &(&&Push, &i64)| push.is_ready() && is_new(position);
-        let told = requests.iter().zip(&asked).filter(is_told);
-        self.fronts.told(told.map(|(push, position)| (push.lane_id, *position)));
+        let pushed = requests.iter().zip(&asked).filter(|(_, position)| is_new(position));
+        self.ringer.ring(pushed.map(|(push, position)| push.ring(*position)));
         let answer = |position| if is_new(position) { Pushed::New } else { Pushed::Known };
         Ok(asked.iter().map(answer).collect())
     }
@@ -156,7 +156,7 @@ impl Pushes {
             return Ok(Pushed::Known);
         };
         self.time.heard(before, self.clock.now(), row.get(0));
-        self.fronts.told(push.is_ready().then(|| (push.lane_id, row.get(1))));
+        self.ringer.ring([push.ring(row.get(1))]);
         Ok(Pushed::New)
     }
 }

@@ -1,14 +1,13 @@
 //! Settlements of many callers in one statement.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use fc_core::Timestamp;
 use fc_core::port::queue::{LeaseToken, Verdict};
 use tokio_postgres::Error;
 
-use super::front::Fronts;
+use super::bell::{Ring, Ringer};
 use super::link::{Job, Session, Work};
 use super::push::{Columns, Push};
 use super::time::{self, ServerTime};
@@ -100,7 +99,7 @@ impl Settle {
 
 /// The work of settling.
 #[derive(Debug)]
-pub(super) struct Settles(pub(super) Arc<Fronts>);
+pub(super) struct Settles(pub(super) Ringer);
 
 impl Work for Settles {
     type Request = Settle;
@@ -211,9 +210,13 @@ impl Settles {
                 ],
             )
             .await?;
-        let (lanes, positions) =
-            (row.get::<_, Option<Vec<i32>>>(1), row.get::<_, Option<Vec<i64>>>(2));
-        self.0.told(lanes.into_iter().flatten().zip(positions.into_iter().flatten()));
+        let (lanes, positions): (Option<Vec<i32>>, Option<Vec<Option<i64>>>) =
+            (row.get(1), row.get(2));
+        let pushed = lanes.into_iter().flatten().zip(positions.into_iter().flatten());
+        let rings = pushed.map(|(lane, fresh)| (lane, fresh.map_or(Ring::Other, Ring::Fresh)));
+        let again = sorted.iter().filter(|settle| settle.verdict == RETRY);
+        let again = again.map(|settle| (settle.held.lane_id, Ring::Other));
+        self.0.ring(rings.chain(again));
         Ok(row.get(0))
     }
 }

@@ -54,5 +54,5 @@ WITH asked AS MATERIALIZED (
         buried = c.buried + EXCLUDED.buried
 )
 SELECT (SELECT array_agg(position) FROM settled),
-    (SELECT array_agg(lane_id ORDER BY position) FROM pushed WHERE NOT late),
-    (SELECT array_agg(position ORDER BY position) FROM pushed WHERE NOT late)
+    (SELECT array_agg(lane_id ORDER BY position) FROM pushed),
+    (SELECT array_agg(CASE WHEN NOT late THEN position END ORDER BY position) FROM pushed)
