@@ -1,9 +1,9 @@
 WITH ended AS MATERIALIZED (
-    SELECT id FROM task WHERE lane_id = $1 AND place = 1 AND held_until <= clock_timestamp()
+    SELECT ctid AS at FROM task WHERE lane_id = $1 AND place = 1 AND held_until <= clock_timestamp()
     ORDER BY held_until LIMIT $2 FOR UPDATE SKIP LOCKED
 ), back AS (
     UPDATE task t SET place = 0, was = t.place, held_until = NULL, late = true
-    FROM ended WHERE t.lane_id = $1 AND t.id = ended.id
+    FROM ended WHERE t.ctid = ended.at
     RETURNING t.lane_id
 ), counted AS (
     INSERT INTO lane_count AS c (lane_id, part, waiting, leased, buried)

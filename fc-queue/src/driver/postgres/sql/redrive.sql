@@ -1,10 +1,12 @@
+-- By their place in the table: with statistics from before there were any, the server would look for
+-- each of them through the whole lane.
 WITH meant AS MATERIALIZED (
-    SELECT id FROM task WHERE lane_id = $1 AND place = 2 AND position > $2 AND position <= $3
+    SELECT ctid AS at FROM task WHERE lane_id = $1 AND place = 2 AND position > $2 AND position <= $3
     ORDER BY position LIMIT $4 FOR UPDATE
 ), back AS (
     UPDATE task t SET place = 0, was = t.place, reason = NULL, note = $6, visible_ms = $7, late = true,
         ready_at = coalesce('epoch'::timestamptz + $8::bigint * interval '1 microsecond', clock_timestamp())
-    FROM meant WHERE t.lane_id = $1 AND t.id = meant.id AND t.place = 2
+    FROM meant WHERE t.ctid = meant.at
     RETURNING t.lane_id, t.position
 ), counted AS (
     INSERT INTO lane_count AS c (lane_id, part, waiting, leased, buried)
