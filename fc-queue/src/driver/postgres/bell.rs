@@ -24,13 +24,15 @@ const TELL_EVERY: Duration = Duration::from_millis(5);
 /// Lanes in one notification: the server takes 8000 bytes, and a lane with a position has 31.
 const LANES_MAX: usize = 250;
 
-/// What has happened to a lane.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ring {
-    /// A task that can be leased now was pushed at this position.
-    Fresh(i64),
-    /// Something else may have to be leased, now or later.
-    Other,
+/// Lanes that have changed, each with the first position at which a task was pushed that can be leased
+/// now; without one something else may have to be leased, now or later.
+type Rings = BTreeMap<i32, Option<i64>>;
+
+fn merge(into: &mut Rings, rings: impl IntoIterator<Item = (i32, Option<i64>)>) {
+    for (lane, fresh) in rings {
+        let first = into.entry(lane).or_default();
+        *first = (*first).into_iter().chain(fresh).min();
+    }
 }
 
 /// Tells waiters of lanes, and is told, until it is dropped.
@@ -46,8 +48,8 @@ struct Shared {
     fronts: Arc<Fronts>,
     channel: String,
     waiting: Mutex<HashMap<i32, Waiting>>,
-    /// Lanes that others are to be told of, and the first position of a fresh task.
-    rung: Mutex<BTreeMap<i32, Option<i64>>>,
+    /// What others are to be told.
+    rung: Mutex<Rings>,
     is_rung: Notify,
     /// The session that tells: what it told need not be heard here.
     teller: Mutex<i32>,
@@ -119,25 +121,18 @@ impl Bell {
 pub(super) struct Ringer(Arc<Shared>);
 
 impl Ringer {
-    pub(super) fn ring(&self, rings: impl IntoIterator<Item = (i32, Ring)>) {
-        let shared = &self.0;
-        let mut rung = shared.rung.lock();
-        let before = rung.len();
-        for (lane, ring) in rings {
-            let told = rung.entry(lane).or_default();
-            match ring {
-                Ring::Fresh(position) => {
-                    *told = Some(told.map_or(position, |other| other.min(position)));
-                    shared.fronts.told(lane, position);
-                    shared.wake(lane, true);
-                }
-                Ring::Other => shared.wake(lane, false),
-            }
+    pub(super) fn ring(&self, rings: impl IntoIterator<Item = (i32, Option<i64>)>) {
+        let mut lanes = Rings::new();
+        merge(&mut lanes, rings);
+        for (lane, fresh) in &lanes {
+            self.0.changed(*lane, *fresh);
         }
-        let is_new = rung.len() > before;
+        let mut rung = self.0.rung.lock();
+        let is_first = rung.is_empty();
+        merge(&mut rung, lanes);
         drop(rung);
-        if is_new {
-            shared.is_rung.notify_one();
+        if is_first {
+            self.0.is_rung.notify_one();
         }
     }
 }
@@ -149,9 +144,13 @@ impl Drop for Bell {
 }
 
 impl Shared {
-    fn wake(&self, lane: i32, is_ready: bool) {
+    /// A lane has rung, here or in another process.
+    fn changed(&self, lane: i32, fresh: Option<i64>) {
+        if let Some(position) = fresh {
+            self.fronts.told(lane, position);
+        }
         if let Some(waiting) = self.waiting.lock().get(&lane) {
-            waiting.woken.ready.fetch_add(u64::from(is_ready), Ordering::Release);
+            waiting.woken.ready.fetch_add(u64::from(fresh.is_some()), Ordering::Release);
             waiting.woken.notify.notify_waiters();
         }
     }
@@ -159,17 +158,12 @@ impl Shared {
     /// Another process has rung: `lane`, or `lane:position` for a fresh task.
     fn heard(&self, told: &str) {
         let (lane, position) = match told.split_once(':') {
-            Some((lane, position)) => (lane, Some(position)),
+            Some((lane, position)) => (lane, position.parse().ok()),
             None => (told, None),
         };
-        let Ok(lane) = lane.parse() else {
-            return;
-        };
-        let position: Option<i64> = position.and_then(|position| position.parse().ok());
-        if let Some(position) = position {
-            self.fronts.told(lane, position);
+        if let Ok(lane) = lane.parse() {
+            self.changed(lane, position);
         }
-        self.wake(lane, position.is_some());
     }
 
     fn wake_all(&self) {

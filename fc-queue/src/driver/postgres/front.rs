@@ -7,9 +7,11 @@ use std::time::Duration;
 use fc_core::{Clock, Instant};
 use parking_lot::Mutex;
 
-/// How long a lane is leased from behind what is known to be gone. What is not told (a notification
-/// lost, a lease of a process that died with it) is found after this time.
-const WHOLE_EVERY: Duration = Duration::from_secs(1);
+use super::look::LOOK_AGAIN;
+
+/// How long a lane is leased from behind what is known to be gone: what is not told (a notification
+/// lost, a lease of a process that died with it) is found as late as by one who waits.
+const WHOLE_EVERY: Duration = LOOK_AGAIN;
 
 /// Pushes that are remembered while a lane is being leased from.
 const TOLD_MAX: usize = 4_096;
@@ -22,8 +24,8 @@ const LANES_MAX: usize = 100_000;
 /// What was leased and settled stays in the server's index until it is vacuumed, a minute or more: to
 /// begin at the front each time would walk over all of it. Tasks that were pushed to be leased at once
 /// stand in order of their positions and never come back to their place, so those in front of the last
-/// that was leased are gone, except for pushes that were committed meanwhile: their callers tell their
-/// positions, and other processes that there are some.
+/// that was leased are gone, except for pushes that were committed meanwhile: those are told, with their
+/// positions, in this process and in the others.
 #[derive(Debug)]
 pub(super) struct Fronts {
     clock: Arc<dyn Clock>,

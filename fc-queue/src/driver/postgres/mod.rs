@@ -24,7 +24,7 @@ use fc_core::port::queue::{
 use fc_core::{Clock, Context, Result, Timestamp};
 
 use crate::core::book::stale;
-use bell::{Bell, Ring, Ringer};
+use bell::Bell;
 use extend::{Extend, Extends};
 use front::Fronts;
 use lanes::Lanes;
@@ -77,7 +77,6 @@ pub struct PostgresQueue {
     pool: Pool,
     lanes: Lanes,
     bell: Bell,
-    ringer: Ringer,
     pushes: Group<Pushes>,
     leases: Group<Leases>,
     settles: Group<Settles>,
@@ -124,7 +123,6 @@ impl PostgresQueue {
             settles: Group::start(connector.clone(), Settles(bell.ringer())),
             extends: Group::start(connector.clone(), Extends),
             looks: Group::start(connector, Looks(fronts)),
-            ringer: bell.ringer(),
             bell,
             clock,
             time,
@@ -251,14 +249,14 @@ impl Queue for PostgresQueue {
         };
         let ready_us = self.time.of(at);
         let told = operator::redrive(&self.pool, number, id, ready_us, at, &note).await;
-        self.ringer.ring([(number, Ring::Other)]);
+        self.bell.ringer().ring([(number, None)]);
         told
     }
 
     async fn purge(&self, _: Context, lane: &Lane, place: Place) -> Result<u64> {
-        let meant = operator::purged(place)?;
+        operator::check_purge(place)?;
         match self.lanes.find(&self.pool, lane).await? {
-            Some(number) => operator::purge(&self.pool, number, meant).await,
+            Some(number) => operator::purge(&self.pool, number, place).await,
             None => Ok(0),
         }
     }

@@ -11,12 +11,12 @@ use super::{part, time};
 /// Tasks that one transaction of a redrive or a purge changes.
 const STEP: i64 = 5_000;
 
-/// The statement that lists one place: each has an index of its own, which a parameter would hide.
-const fn list_of(place: Place) -> &'static str {
+/// The tasks of a place, index by index: a parameter would hide which one serves.
+const fn parts(place: Place) -> &'static [&'static str] {
     match place {
-        Place::Waiting => include_str!("sql/list_waiting.sql"),
-        Place::Leased => include_str!("sql/list_leased.sql"),
-        Place::Buried => include_str!("sql/list_buried.sql"),
+        Place::Waiting => &["place = 0 AND NOT late", "place = 0 AND late"],
+        Place::Leased => &["place = 1"],
+        Place::Buried => &["place = 2"],
     }
 }
 
@@ -67,7 +67,10 @@ pub(super) async fn list(
     after: Option<u64>,
     max: usize,
 ) -> Result<Vec<TaskView>> {
-    let sql = list_of(place);
+    let list = |is_meant: &&str| include_str!("sql/list.sql").replace("{is_meant}", is_meant);
+    let listed: Vec<String> = parts(place).iter().map(list).collect();
+    let listed = listed.join(" UNION ALL ");
+    let sql = &*format!("SELECT * FROM ({listed}) t ORDER BY position LIMIT $3");
     let (after, max) = (after.map_or(0, position), limit(max));
     let rows: Vec<Row> = pool
         .run("list", false, |session| async move {
@@ -138,21 +141,20 @@ pub(super) async fn redrive(
     .await
 }
 
-/// What a purge removes, index by index. What somebody holds is refused.
-pub(super) fn purged(place: Place) -> Result<&'static [&'static str]> {
+/// Refuses to purge what somebody holds.
+pub(super) fn check_purge(place: Place) -> Result<()> {
     match place {
-        Place::Waiting => Ok(&["place = 0 AND NOT late", "place = 0 AND late"]),
         Place::Leased => Err(Error::invalid("place", "leased tasks cannot be purged")),
-        Place::Buried => Ok(&["place = 2"]),
+        Place::Waiting | Place::Buried => Ok(()),
     }
 }
 
-pub(super) async fn purge(pool: &Pool, lane_id: i32, meant: &[&str]) -> Result<u64> {
+pub(super) async fn purge(pool: &Pool, lane_id: i32, place: Place) -> Result<u64> {
     let last = newest(pool).await?;
     let ended = pool.run("purge", false, |session| async move { reclaim(&session, lane_id).await });
     ended.await?;
     let mut sum = 0;
-    for is_meant in meant {
+    for is_meant in parts(place) {
         let sql = &*include_str!("sql/purge.sql").replace("{is_meant}", is_meant);
         let step = |behind| {
             pool.run("purge", true, move |session| async move {

@@ -8,7 +8,7 @@ use fc_core::port::queue::{NewTask, Pushed};
 use fc_core::{Clock, Timestamp};
 use tokio_postgres::Error;
 
-use super::bell::{Ring, Ringer};
+use super::bell::Ringer;
 use super::link::{Job, Session, Work, take_front};
 use super::time::{self, ServerTime};
 use super::{BATCH_BYTES_MAX, BATCH_MAX, part};
@@ -39,9 +39,8 @@ impl Push {
     }
 
     /// What its lane has to be told once it is pushed there.
-    fn ring(&self, position: i64) -> (i32, Ring) {
-        let is_fresh = self.ready_us.is_none();
-        (self.lane_id, if is_fresh { Ring::Fresh(position) } else { Ring::Other })
+    fn ring(&self, position: i64) -> (i32, Option<i64>) {
+        (self.lane_id, self.ready_us.is_none().then_some(position))
     }
 
     pub(super) fn bytes(&self) -> usize {

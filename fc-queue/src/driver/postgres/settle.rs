@@ -7,7 +7,7 @@ use fc_core::Timestamp;
 use fc_core::port::queue::{LeaseToken, Verdict};
 use tokio_postgres::Error;
 
-use super::bell::{Ring, Ringer};
+use super::bell::Ringer;
 use super::link::{Job, Session, Work};
 use super::push::{Columns, Push};
 use super::time::{self, ServerTime};
@@ -71,7 +71,8 @@ const DONE: i16 = 0;
 const RETRY: i16 = 1;
 const BURY: i16 = 2;
 
-/// Settlements of one lease that go in a shorter statement: it compares each with each.
+/// Settlements of one lease that go in a shorter statement, for which the server takes three quarters of
+/// the time (measured with 32); it compares each with each.
 const ONE_LEASE_MAX: usize = 64;
 
 impl Settle {
@@ -213,10 +214,9 @@ impl Settles {
         let (lanes, positions): (Option<Vec<i32>>, Option<Vec<Option<i64>>>) =
             (row.get(1), row.get(2));
         let pushed = lanes.into_iter().flatten().zip(positions.into_iter().flatten());
-        let rings = pushed.map(|(lane, fresh)| (lane, fresh.map_or(Ring::Other, Ring::Fresh)));
         let again = sorted.iter().filter(|settle| settle.verdict == RETRY);
-        let again = again.map(|settle| (settle.held.lane_id, Ring::Other));
-        self.0.ring(rings.chain(again));
+        let again = again.map(|settle| (settle.held.lane_id, None));
+        self.0.ring(pushed.chain(again));
         Ok(row.get(0))
     }
 }

@@ -134,11 +134,12 @@ impl<W: Work> Group<W> {
         if clock.now() >= cx.deadline.soft {
             return Err(not_sent(W::NAME, "the deadline has passed"));
         }
-        if let Some(place) = self.0.alone() {
-            let mut alone = Alone::new(place, request);
-            return match clock.with_deadline(cx.deadline.soft, &mut alone).await {
+        if let Some((place, session)) = self.0.alone() {
+            let alone = Alone::new(place, session, request);
+            return match clock.with_deadline(cx.deadline.soft, alone).await {
                 Ok(reply) => reply,
-                Err(_) => Err(unfinished::<W>(alone.is_begun(), "the deadline has passed")),
+                // It has had a turn before the deadline was looked at.
+                Err(_) => Err(unfinished::<W>(true, "the deadline has passed")),
             };
         }
         let (sender, receiver) = oneshot::channel();
@@ -170,6 +171,13 @@ pub(super) struct Place<W: Work> {
     pub(super) shared: Arc<Shared<W>>,
     pub(super) session: Option<Session>,
     gathers: bool,
+}
+
+impl<W: Work> Place<W> {
+    /// Its session, if there is one of use. While it works nobody else can use it.
+    fn open_session(&mut self) -> Option<Session> {
+        self.session.take().filter(|session| !session.is_closed())
+    }
 }
 
 impl<W: Work> Drop for Place<W> {
@@ -221,11 +229,12 @@ async fn serve<W: Work>(shared: Arc<Shared<W>>) {
     let mut pause = PAUSE_MIN;
     while let Some(mut place) = shared.place().await {
         shared.gather().await;
-        let Some(session) = place.session.take().filter(|session| !session.is_closed()) else {
-            match shared.connector.open().await {
+        let session = match place.open_session() {
+            Some(session) => session,
+            None => match shared.connector.open().await {
                 Ok(opened) => {
-                    place.session = Some(opened);
                     pause = PAUSE_MIN;
+                    opened
                 }
                 Err(error) => {
                     tracing::warn!(%error, pause = ?pause, "{}: no session", W::NAME);
@@ -234,9 +243,9 @@ async fn serve<W: Work>(shared: Arc<Shared<W>>) {
                     let clock = &shared.connector.clock;
                     clock.sleep_until(clock.now() + pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
+                    continue;
                 }
-            }
-            continue;
+            },
         };
         let jobs = shared.take(&mut place);
         if jobs.is_empty() || shared.answer(&session, jobs).await {
@@ -278,19 +287,20 @@ impl<W: Work> Shared<W> {
     }
 
     /// A place, with a session, for one who asks while nobody else does, nor did the last time.
-    fn alone(self: &Arc<Self>) -> Option<Place<W>> {
+    fn alone(self: &Arc<Self>) -> Option<(Place<W>, Session)> {
         if !W::IS_SHORT || self.connector.config.sessions < 2 {
             return None;
         }
-        let place = {
+        let mut place = {
             let mut queue = self.queue.lock();
             let is_alone = queue.jobs.is_empty() && queue.busy == 0 && queue.last <= 1;
             if !is_alone || queue.idle.is_empty() {
                 return None;
             }
-            self.take_place(&mut queue)
+            self.take_place(&mut queue)?
         };
-        place.filter(|place| place.session.as_ref().is_some_and(|session| !session.is_closed()))
+        let session = place.open_session()?;
+        Some((place, session))
     }
 
     /// Lets whoever is about to ask come along, as long as more do.

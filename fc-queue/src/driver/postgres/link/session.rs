@@ -9,11 +9,10 @@ use std::task::{self, Poll, Waker};
 use fc_core::port::store::Durability;
 use fc_core::{Clock, Error, ErrorKind, Result};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Notification, Statement};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Notification, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::failed;
@@ -76,15 +75,16 @@ impl Connector {
 
     async fn connect(&self) -> Result<Session> {
         let server = &self.config.server;
-        let (client, wire): (_, Box<dyn Wire>) = match &self.tls {
+        let (client, wire): (_, Wire) = match &self.tls {
             Some(Tls(tls)) => {
-                let (client, connection) =
+                let (client, mut connection) =
                     server.connect(tls.clone()).await.map_err(not_connected)?;
-                (client, Box::new(connection))
+                (client, Box::new(move |cx| connection.poll_message(cx)))
             }
             None => {
-                let (client, connection) = server.connect(NoTls).await.map_err(not_connected)?;
-                (client, Box::new(connection))
+                let (client, mut connection) =
+                    server.connect(NoTls).await.map_err(not_connected)?;
+                (client, Box::new(move |cx| connection.poll_message(cx)))
             }
         };
         let mut session = Session {
@@ -103,34 +103,19 @@ impl Connector {
 }
 
 /// What carries a session's requests and answers while it is polled.
-trait Wire: Send {
-    fn poll(
-        &mut self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>;
-}
-
-impl<S, T> Wire for Connection<S, T>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-    T: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    fn poll(
-        &mut self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>> {
-        self.poll_message(cx)
-    }
-}
+type Wire = Box<
+    dyn FnMut(&mut task::Context<'_>) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>
+        + Send,
+>;
 
 /// Carries what there is to carry; ready once the session has ended.
 fn carry(
-    wire: &mut dyn Wire,
+    wire: &mut Wire,
     cx: &mut task::Context<'_>,
     teller: Option<&mpsc::Sender<Notification>>,
 ) -> Poll<()> {
     loop {
-        match wire.poll(cx) {
+        match wire(cx) {
             Poll::Pending => return Poll::Pending,
             // One that finds no place is made up for by the reader's own looking.
             Poll::Ready(Some(Ok(AsyncMessage::Notification(told)))) => {
@@ -149,9 +134,9 @@ fn carry(
     }
 }
 
-fn carry_all(wire: &Mutex<Option<Box<dyn Wire>>>, cx: &mut task::Context<'_>) {
+fn carry_all(wire: &Mutex<Option<Wire>>, cx: &mut task::Context<'_>) {
     let mut wire = wire.lock();
-    let is_ended = wire.as_mut().is_some_and(|wire| carry(&mut **wire, cx, None).is_ready());
+    let is_ended = wire.as_mut().is_some_and(|wire| carry(wire, cx, None).is_ready());
     if is_ended {
         // Who waits for an answer is told by this.
         *wire = None;
@@ -189,7 +174,7 @@ pub(crate) struct Session {
 enum Driver {
     /// Whoever uses the session, in its own poll: no other task has to be woken to send a request, nor
     /// to hand on the answer. Empty once the session has ended.
-    User(Mutex<Option<Box<dyn Wire>>>),
+    User(Mutex<Option<Wire>>),
     Task(JoinHandle<()>),
 }
 
@@ -237,7 +222,7 @@ impl Session {
         if let Driver::User(wire) = &mut self.driver
             && let Some(mut wire) = wire.get_mut().take()
         {
-            let drive = poll_fn(move |cx| carry(&mut *wire, cx, Some(&teller)));
+            let drive = poll_fn(move |cx| carry(&mut wire, cx, Some(&teller)));
             self.driver = Driver::Task(tokio::spawn(drive));
         }
     }
